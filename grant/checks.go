@@ -1,0 +1,54 @@
+package grant
+
+// The names of the checks, for CheckError.Check.
+const (
+	checkURLScheme = "url.scheme"
+	checkBodySize  = "response.size"
+
+	checkMetadata         = "metadata.document"
+	checkMetadataLocation = "metadata.location"
+	checkMetadataRedirect = "metadata.redirect"
+	checkMetadataIssuer   = "metadata.issuer"
+	checkMetadataS256     = "metadata.code_challenge_methods_supported"
+	checkEndpoint         = "metadata.endpoint"
+
+	checkAuthDuplicate = "authorization_response.duplicate"
+	checkAuthResponse  = "authorization_response.response"
+	checkAuthIss       = "authorization_response.iss"
+	checkAuthState     = "authorization_response.state"
+	checkAuthImplicit  = "authorization_response.implicit"
+	checkAuthCode      = "authorization_response.code"
+	checkAuthSyntax    = "authorization_response.syntax"
+
+	checkTokenStatus       = "token_response.status"
+	checkTokenBody         = "token_response.body"
+	checkTokenAccessToken  = "token_response.access_token"
+	checkTokenType         = "token_response.token_type"
+	checkTokenExpiresIn    = "token_response.expires_in"
+	checkTokenRefreshToken = "token_response.refresh_token"
+	checkTokenScope        = "token_response.scope"
+	checkTokenIDToken      = "token_response.id_token"
+
+	checkRevocationStatus = "revocation_response.status"
+
+	checkJWTForm      = "id_token.form"
+	checkJWTHeader    = "id_token.header"
+	checkJWTAlg       = "id_token.alg"
+	checkJWTCrit      = "id_token.crit"
+	checkJWTPayload   = "id_token.payload"
+	checkJWTSignature = "id_token.signature"
+	checkIDTokenISS   = "id_token.iss"
+	checkIDTokenSub   = "id_token.sub"
+	checkIDTokenAud   = "id_token.aud"
+	checkIDTokenAzp   = "id_token.azp"
+	checkIDTokenExp   = "id_token.exp"
+	checkIDTokenIat   = "id_token.iat"
+	checkIDTokenNbf   = "id_token.nbf"
+	checkIDTokenNonce = "id_token.nonce"
+	checkIDTokenAuth  = "id_token.auth_time"
+	checkIDTokenHash  = "id_token.at_hash"
+
+	checkJWKSStatus = "jwks.status"
+	checkJWKSBody   = "jwks.document"
+	checkJWKSKey    = "jwks.key"
+)

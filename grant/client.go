@@ -1,0 +1,215 @@
+// Package grant is the protocol: it signs a person in to an OAuth 2.0 or OpenID
+// Connect provider with the authorization code grant and PKCE, as a native
+// application should (RFC 8252, RFC 9700). It listens on nothing, opens nothing
+// and stores nothing.
+//
+// # What to call
+//
+// Most programs need three calls, and package loopback makes two of them:
+//
+//	client := &grant.Client{Issuer: "https://issuer.example", ClientID: "my-cli", Scopes: []string{"openid"}}
+//	flow, err := client.Authorize(ctx, redirectURI) // send the person to flow.URL
+//	token, err := flow.Exchange(ctx, params)        // from the raw redirect to a verified token
+//
+// Exchange leaves nothing to forget: state, iss, PKCE, nonce, and the ID token
+// with its signature are checked, always, in the order that the
+// specifications demand. There is no option to skip one of them.
+// Client.Refresh gets the next access token without the person, and
+// Client.Revoke ends a token.
+//
+// Below these stand the steps by themselves, for programs that split the work
+// or want the raw responses: Discover, ValidateAuthResponse,
+// AuthorizationCodeGrantRequest, ProcessAuthorizationCodeResponse, and the same
+// pair for refresh and revocation.
+//
+// # What is refused
+//
+// Endpoints that are not https (http only on a loopback host, and only with
+// AllowInsecureRequests). Metadata of another issuer. Servers that list PKCE
+// methods without S256. Redirects without the right state and iss. ID tokens
+// that are unsigned, signed with a shared secret or with an algorithm that was
+// not agreed on. Redirects of endpoints, answers over 1 MiB, and answers that
+// take longer than 30 seconds.
+//
+// What only differs in form is accepted: token types in any case, a missing or
+// quoted expires_in, a missing scope, a wrong content type on good JSON.
+//
+// # Errors
+//
+// Three kinds, told apart with errors.As and errors.Is:
+//
+//	*Error       the server refused: code, description, endpoint, status
+//	*CheckError  we refused what the server sent: the rule, expected and actual
+//	ErrArgument  the caller made a mistake
+//
+// Errors of the network and of the context pass through. No error holds a code,
+// state, verifier or token.
+package grant
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+)
+
+const defaultClockTolerance = 30 * time.Second
+
+// A Client is an OAuth client: its metadata (RFC 7591, section 2), what it asks
+// for, and how it reaches the server. The literal is the constructor:
+//
+//	client := &grant.Client{Issuer: "https://issuer.example", ClientID: "my-cli", Scopes: []string{"openid"}}
+//
+// A Client is safe for concurrent use once its fields are set. Do not copy it
+// after its first use.
+type Client struct {
+	// Issuer is the issuer identifier. Its metadata is fetched on first use,
+	// unless Server is set.
+	Issuer string
+	// Server is the server's metadata for one that publishes none; nothing is
+	// discovered then.
+	Server *AuthorizationServer
+
+	// ClientID is client_id. Required.
+	ClientID string
+	// ClientSecret is client_secret, empty for a public client.
+	ClientSecret Secret
+	// TokenEndpointAuthMethod is how the client was registered to
+	// authenticate: none, client_secret_basic or client_secret_post. Empty
+	// means none without a secret; with one, it depends on the server.
+	TokenEndpointAuthMethod string
+	// Auth replaces ClientSecret and TokenEndpointAuthMethod; nil for those.
+	Auth ClientAuth
+
+	// Scopes are the scopes to ask for. With "openid" among them an ID token
+	// is demanded and verified.
+	Scopes []string
+	// Prompt, LoginHint and ACRValues are the parameters of OpenID Connect
+	// Core 1.0, section 3.1.2.1. Empty ones are not sent.
+	Prompt, LoginHint, ACRValues string
+	// MaxAge is max_age in seconds, checked against auth_time. nil: not sent.
+	MaxAge *int
+	// Audience is the parameter that some providers know; empty: not sent.
+	Audience string
+	// Resources are resource indicators, sent as they are on every request
+	// (RFC 8707, section 2).
+	Resources []string
+	// AuthorizationParameters and TokenParameters are sent too, to the
+	// authorization and the token endpoint. They cannot override the
+	// parameters of the protocol.
+	AuthorizationParameters, TokenParameters url.Values
+
+	// IDTokenSignedResponseAlg pins the algorithm of ID tokens. Empty: one of
+	// those that the server lists, or else RS256.
+	IDTokenSignedResponseAlg string
+	// RequireAuthTime demands auth_time in every ID token.
+	RequireAuthTime bool
+	// DefaultMaxAge is max_age in seconds where a request has none of its own;
+	// nil for no limit.
+	DefaultMaxAge *int
+	// ClockSkew is added to this machine's clock. It may be negative.
+	ClockSkew time.Duration
+	// ClockTolerance is how far the clocks may be apart. 0 means 30 seconds, a
+	// negative value none.
+	ClockTolerance time.Duration
+	// UseMTLSEndpointAliases uses the endpoints for clients with a
+	// certificate where the server has them (RFC 8705, section 5).
+	UseMTLSEndpointAliases bool
+
+	// HTTPClient makes every request; nil means one of the Client's own.
+	// Redirects and cookies of it are not used, and without a timeout it gets
+	// one of 30 seconds.
+	HTTPClient *http.Client
+	// Header is added to every request. It must not have Authorization.
+	Header http.Header
+	// AllowInsecureRequests allows http, to loopback hosts only: for tests and
+	// for development on one machine.
+	AllowInsecureRequests bool
+
+	mu         sync.Mutex
+	discovered *AuthorizationServer
+	own        *http.Client
+}
+
+// Discover returns the metadata of the client's server: Server, or that of
+// Issuer, which is fetched when it is first needed. See the function Discover.
+func (c *Client) Discover(ctx context.Context) (*AuthorizationServer, error) {
+	if c == nil {
+		return nil, argumentError("the client is nil")
+	}
+	if c.Server != nil {
+		return c.Server, c.Server.assert()
+	}
+	c.mu.Lock()
+	as := c.discovered
+	c.mu.Unlock()
+	if as != nil {
+		return as, nil
+	}
+	as, err := Discover(ctx, c.Issuer, &DiscoverOptions{
+		HTTPClient: c.httpClient(nil), Header: c.Header, AllowInsecureRequests: c.AllowInsecureRequests,
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.discovered = as
+	return as, nil
+}
+
+// CloseIdleConnections closes the connections that nothing uses any more. The
+// client stays usable.
+func (c *Client) CloseIdleConnections() { c.httpClient(nil).CloseIdleConnections() }
+
+func (c *Client) httpClient(override *http.Client) *http.Client {
+	if override != nil {
+		return override
+	}
+	if c.HTTPClient != nil {
+		return c.HTTPClient
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.own == nil {
+		c.own = newHTTPClient()
+	}
+	return c.own
+}
+
+func (c *Client) requestOptions() *TokenEndpointRequestOptions {
+	return &TokenEndpointRequestOptions{Header: c.Header, AllowInsecureRequests: c.AllowInsecureRequests}
+}
+
+// tokenOptions adds what every token request carries.
+func (c *Client) tokenOptions() *TokenEndpointRequestOptions {
+	opts := c.requestOptions()
+	opts.AdditionalParameters = maps.Clone(c.TokenParameters)
+	if len(c.Resources) > 0 {
+		if opts.AdditionalParameters == nil {
+			opts.AdditionalParameters = url.Values{}
+		}
+		opts.AdditionalParameters["resource"] = slices.Clone(c.Resources) // RFC 8707, section 2.2
+	}
+	return opts
+}
+
+func (c *Client) assert() error {
+	if c == nil {
+		return argumentError("the client is nil")
+	}
+	if c.ClientID == "" {
+		return argumentError("the client has no client_id")
+	}
+	return nil
+}
+
+func assertBoth(as *AuthorizationServer, client *Client) error {
+	if err := as.assert(); err != nil {
+		return err
+	}
+	return client.assert()
+}

@@ -1,0 +1,267 @@
+package grant
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// TokenEndpointRequestOptions are the options of the requests to the token
+// endpoint. The zero value serves.
+type TokenEndpointRequestOptions struct {
+	// AdditionalParameters are sent too. They cannot override the parameters
+	// of the grant, and client credentials among them are dropped.
+	AdditionalParameters url.Values
+	// Header is added to the request. It must not have Authorization.
+	Header http.Header
+	// ClientAuth replaces the client's own way to authenticate.
+	ClientAuth ClientAuth
+	// HTTPClient makes the request; nil means the client's.
+	HTTPClient *http.Client
+	// AllowInsecureRequests allows http, to loopback hosts only.
+	AllowInsecureRequests bool
+}
+
+// ProcessAuthorizationCodeOptions say what a token response has to hold beyond
+// what is always demanded. The zero value expects neither nonce nor ID token.
+type ProcessAuthorizationCodeOptions struct {
+	// ExpectedNonce is the nonce of the authorization request. It makes the ID
+	// token mandatory. Empty means that none was sent, and then an ID token
+	// with a nonce is refused.
+	ExpectedNonce string
+	// MaxAge is max_age of the authorization request, in seconds; nil means
+	// the client's DefaultMaxAge. It makes the ID token and its auth_time
+	// mandatory.
+	MaxAge *int
+	// RequireIDToken makes the ID token mandatory.
+	RequireIDToken bool
+	// RecognizedTokenTypes are token types to accept beside bearer, in lower
+	// case.
+	RecognizedTokenTypes []string
+	// HTTPClient fetches the keys; nil means the client's.
+	HTTPClient *http.Client
+	// AllowInsecureRequests allows http, to loopback hosts only.
+	AllowInsecureRequests bool
+}
+
+// AuthorizationCodeGrantRequest sends an authorization code to the token
+// endpoint: RFC 6749, section 4.1.3, OpenID Connect Core 1.0, section 3.1.3.1,
+// and RFC 7636, section 4.5.
+//
+// params are what ValidateAuthResponse returned for the same server and
+// client. redirectURI is the redirect_uri of the authorization request, byte
+// for byte. codeVerifier is the PKCE code_verifier.
+//
+// The response has any status; its body is read already and at most 1 MiB
+// large. Hand it to ProcessAuthorizationCodeResponse. One code makes one
+// request: a failed one is not repeated.
+func AuthorizationCodeGrantRequest(ctx context.Context, as *AuthorizationServer, client *Client,
+	params CallbackParameters, redirectURI, codeVerifier string, opts *TokenEndpointRequestOptions) (*http.Response, error) {
+	if err := assertBoth(as, client); err != nil {
+		return nil, err
+	}
+	if err := params.assert(as, client); err != nil {
+		return nil, err
+	}
+	if redirectURI == "" {
+		return nil, argumentError("the redirect_uri is empty")
+	}
+	code, err := params.code()
+	if err != nil {
+		return nil, err
+	}
+	if codeVerifier == "" {
+		return nil, argumentError("the code_verifier is empty")
+	}
+	return tokenRequest(ctx, as, client, url.Values{
+		"grant_type":    {"authorization_code"},
+		"code":          {code},
+		"redirect_uri":  {redirectURI},
+		"code_verifier": {codeVerifier},
+	}, opts)
+}
+
+// tokenRequest posts a grant to the token endpoint.
+func tokenRequest(ctx context.Context, as *AuthorizationServer, client *Client, grant url.Values, opts *TokenEndpointRequestOptions) (*http.Response, error) {
+	if opts == nil {
+		opts = &TokenEndpointRequestOptions{}
+	}
+	return post(ctx, as, client, "token_endpoint", "application/json", grant, opts)
+}
+
+// post sends an authenticated form. What the library sets wins over what the
+// caller added.
+func post(ctx context.Context, as *AuthorizationServer, client *Client, endpoint, accept string, own url.Values, opts *TokenEndpointRequestOptions) (*http.Response, error) {
+	u, err := as.endpoint(endpoint, client, opts.AllowInsecureRequests)
+	if err != nil {
+		return nil, err
+	}
+	if err := assertHeader(opts.Header); err != nil {
+		return nil, err
+	}
+	auth, err := client.clientAuth(as, opts.ClientAuth)
+	if err != nil {
+		return nil, err
+	}
+	form := url.Values{}
+	for name, values := range opts.AdditionalParameters {
+		if !isCredential(name) {
+			form[name] = slices.Clone(values)
+		}
+	}
+	maps.Copy(form, own)
+	credentials := http.Header{}
+	auth.authenticate(client, form, credentials)
+	req, err := newPost(ctx, u, form, opts.Header, accept)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(req.Header, credentials)
+	return send(client.httpClient(opts.HTTPClient), req)
+}
+
+func isCredential(name string) bool {
+	switch name {
+	case "client_id", "client_secret", "client_assertion", "client_assertion_type":
+		return true
+	}
+	return false
+}
+
+// ProcessAuthorizationCodeResponse checks the answer to
+// AuthorizationCodeGrantRequest: RFC 6749, section 5, and OpenID Connect Core
+// 1.0, sections 3.1.3.3 to 3.1.3.8. An ID token is verified whenever one came,
+// its signature with the server's keys, which are fetched if need be.
+//
+// A refusal of the server is an *Error, one of ours a *CheckError.
+func ProcessAuthorizationCodeResponse(ctx context.Context, as *AuthorizationServer, client *Client,
+	resp *http.Response, opts *ProcessAuthorizationCodeOptions) (*Token, error) {
+	if opts == nil {
+		opts = &ProcessAuthorizationCodeOptions{}
+	}
+	return processCodeResponse(ctx, as, client, resp, opts, false)
+}
+
+func processCodeResponse(ctx context.Context, as *AuthorizationServer, client *Client, resp *http.Response,
+	opts *ProcessAuthorizationCodeOptions, bearerByDefault bool) (*Token, error) {
+	if err := assertBoth(as, client); err != nil {
+		return nil, err
+	}
+	maxAge := opts.MaxAge
+	if maxAge == nil {
+		maxAge = client.DefaultMaxAge
+	}
+	if maxAge != nil && *maxAge < 0 {
+		return nil, argumentError("max_age is negative")
+	}
+	p := tokenProcessor{
+		as: as, client: client, types: opts.RecognizedTokenTypes, bearerByDefault: bearerByDefault,
+		requireIDToken: opts.ExpectedNonce != "" || opts.MaxAge != nil || opts.RequireIDToken,
+		idToken: idTokenChecks{
+			maxAge: maxAge, nonce: opts.ExpectedNonce, checkNonce: true,
+			requireAuthTime: client.RequireAuthTime || maxAge != nil,
+		},
+		keys: keySource{httpClient: client.httpClient(opts.HTTPClient), insecure: opts.AllowInsecureRequests},
+	}
+	return p.process(ctx, resp)
+}
+
+// A tokenProcessor checks one token response.
+type tokenProcessor struct {
+	as              *AuthorizationServer
+	client          *Client
+	types           []string
+	bearerByDefault bool // take a missing token_type for bearer
+	requireIDToken  bool
+	idToken         idTokenChecks
+	keys            keySource
+}
+
+func (p *tokenProcessor) process(ctx context.Context, resp *http.Response) (*Token, error) {
+	if resp == nil {
+		return nil, argumentError("the response is nil")
+	}
+	received := time.Now()
+	if err := checkStatus(resp, http.StatusOK, endpointToken, checkTokenStatus); err != nil {
+		return nil, err
+	}
+	body, err := readObject(resp, checkTokenBody)
+	if err != nil {
+		return nil, err
+	}
+	token, err := p.members(body, received)
+	if err != nil {
+		return nil, err
+	}
+	if raw, _ := body.str("id_token"); raw != "" {
+		if token.IDToken, err = p.verifyIDToken(ctx, raw, token.AccessToken); err != nil {
+			return nil, err
+		}
+	}
+	// A token type that we do not know must not be used (RFC 6749, section 7.1).
+	if token.TokenType != "bearer" && !slices.Contains(p.types, token.TokenType) {
+		return nil, &CheckError{Check: checkTokenType, Code: codeUnsupported,
+			Reason: "the token type is not supported", Expected: "bearer", Actual: token.TokenType}
+	}
+	if p.requireIDToken && token.IDToken == nil {
+		return nil, &CheckError{Check: checkTokenIDToken, Code: codeInvalidResponse,
+			Reason: "the answer has no id_token, although the scope openid was asked for"}
+	}
+	return token, nil
+}
+
+// members reads the members of a token response (RFC 6749, section 5.1).
+func (p *tokenProcessor) members(body object, received time.Time) (*Token, error) {
+	accessToken, err := required(body, "access_token", checkTokenAccessToken)
+	if err != nil {
+		return nil, err
+	}
+	tokenType := "bearer"
+	if body.has("token_type") || !p.bearerByDefault {
+		if tokenType, err = required(body, "token_type", checkTokenType); err != nil {
+			return nil, err
+		}
+	}
+	token := &Token{AccessToken: Secret(accessToken), TokenType: lowerASCII(tokenType)}
+	if body.has("expires_in") {
+		life, err := lifetime(body)
+		if err != nil {
+			return nil, err
+		}
+		token.Expiry = received.Add(life)
+	}
+	if body.has("refresh_token") {
+		refreshToken, err := required(body, "refresh_token", checkTokenRefreshToken)
+		if err != nil {
+			return nil, err
+		}
+		token.RefreshToken = Secret(refreshToken)
+	}
+	if body.has("scope") {
+		scope, ok := body.str("scope")
+		if !ok {
+			return nil, &CheckError{Check: checkTokenScope, Code: codeInvalidResponse, Reason: "scope is not a string"}
+		}
+		token.Scopes = append([]string{}, strings.Fields(scope)...)
+	}
+	if body.has("id_token") {
+		if _, err := required(body, "id_token", checkTokenIDToken); err != nil {
+			return nil, err
+		}
+	}
+	return token, nil
+}
+
+// required returns a member that has to be a string with something in it.
+func required(body object, name, check string) (string, error) {
+	value, ok := body.str(name)
+	if !ok || value == "" {
+		return "", &CheckError{Check: check, Code: codeInvalidResponse,
+			Reason: "the answer has no " + name + ", or one that is not a string with something in it"}
+	}
+	return value, nil
+}

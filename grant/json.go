@@ -1,0 +1,73 @@
+package grant
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"unicode/utf8"
+)
+
+// An object is a JSON object whose members are looked up by their exact names.
+// Decoding into a struct would match names in any case and take null for a
+// missing member.
+type object map[string]json.RawMessage
+
+var (
+	errNotObject = errors.New("it is not a JSON object")
+	errNotUTF8   = errors.New("it is not valid UTF-8")
+)
+
+func parseObject(data []byte) (object, error) {
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // some servers send a byte order mark
+	if !utf8.Valid(data) {
+		return nil, errNotUTF8
+	}
+	if !json.Valid(data) {
+		return nil, errors.New("it is not valid JSON")
+	}
+	var o object
+	if err := json.Unmarshal(data, &o); err != nil || o == nil {
+		return nil, errNotObject
+	}
+	return o, nil
+}
+
+// str returns a member that has to be a string. ok is false for another type,
+// null included; the caller checks presence first where that matters.
+func (o object) str(name string) (value string, ok bool) {
+	raw := o[name]
+	if len(raw) == 0 || raw[0] != '"' {
+		return "", false
+	}
+	return value, json.Unmarshal(raw, &value) == nil
+}
+
+// number returns a member that has to be a finite JSON number.
+func (o object) number(name string) (value float64, ok bool) {
+	raw := o[name]
+	if len(raw) == 0 || (raw[0] != '-' && (raw[0] < '0' || raw[0] > '9')) {
+		return 0, false
+	}
+	value, err := strconv.ParseFloat(string(raw), 64)
+	return value, err == nil
+}
+
+// strs returns a member that has to be an array of strings.
+func (o object) strs(name string) (values []string, ok bool) {
+	var items []json.RawMessage
+	if raw := o[name]; len(raw) == 0 || raw[0] != '[' || json.Unmarshal(raw, &items) != nil {
+		return nil, false
+	}
+	values = make([]string, 0, len(items))
+	for _, item := range items {
+		value, ok := object{"": item}.str("")
+		if !ok {
+			return nil, false
+		}
+		values = append(values, value)
+	}
+	return values, true
+}
+
+func (o object) has(name string) bool { return o[name] != nil }

@@ -1,0 +1,203 @@
+package grant
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+)
+
+// An AuthorizationServer is the metadata of an authorization server: RFC 8414,
+// section 2, and OpenID Connect Discovery 1.0, section 3. Discover returns one;
+// a literal serves for a server without metadata. Its keys are cached in it, so
+// hand on the pointer and do not copy the value.
+//
+// Decoding from JSON takes members of a wrong type without complaint. They
+// are refused when they are used.
+type AuthorizationServer struct {
+	// Issuer is the issuer identifier, compared character by character with
+	// every iss that the server sends. Required.
+	Issuer string
+	// The endpoints are absolute URLs: https, or http on a loopback host.
+	AuthorizationEndpoint       string
+	TokenEndpoint               string
+	JWKSURI                     string
+	RevocationEndpoint          string
+	DeviceAuthorizationEndpoint string
+	RegistrationEndpoint        string
+	// ScopesSupported are some of the scopes; nil when the server lists none.
+	ScopesSupported []string
+	// CodeChallengeMethodsSupported must have S256 unless it is nil (RFC 8414
+	// makes it optional, and large providers leave it out).
+	CodeChallengeMethodsSupported []string
+	// TokenEndpointAuthMethodsSupported helps to choose a ClientAuth.
+	TokenEndpointAuthMethodsSupported []string
+	// IDTokenSigningAlgValuesSupported pins the algorithms of ID tokens,
+	// unless Client.IDTokenSignedResponseAlg does. nil means RS256.
+	IDTokenSigningAlgValuesSupported []string
+	// AuthorizationResponseIssParameterSupported makes iss mandatory in the
+	// authorization response (RFC 9207, section 3).
+	AuthorizationResponseIssParameterSupported bool
+	// MTLSEndpointAliases are endpoints for clients with a certificate (RFC
+	// 8705, section 5), by member name.
+	MTLSEndpointAliases map[string]string
+
+	wrongType map[string]bool // members that were present with a wrong type
+	keys      keyCache
+}
+
+// members binds the names of the metadata document to the fields.
+func (as *AuthorizationServer) members() map[string]any {
+	return map[string]any{
+		"issuer":                                         &as.Issuer,
+		"authorization_endpoint":                         &as.AuthorizationEndpoint,
+		"token_endpoint":                                 &as.TokenEndpoint,
+		"jwks_uri":                                       &as.JWKSURI,
+		"revocation_endpoint":                            &as.RevocationEndpoint,
+		"device_authorization_endpoint":                  &as.DeviceAuthorizationEndpoint,
+		"registration_endpoint":                          &as.RegistrationEndpoint,
+		"scopes_supported":                               &as.ScopesSupported,
+		"code_challenge_methods_supported":               &as.CodeChallengeMethodsSupported,
+		"token_endpoint_auth_methods_supported":          &as.TokenEndpointAuthMethodsSupported,
+		"id_token_signing_alg_values_supported":          &as.IDTokenSigningAlgValuesSupported,
+		"authorization_response_iss_parameter_supported": &as.AuthorizationResponseIssParameterSupported,
+		"mtls_endpoint_aliases":                          &as.MTLSEndpointAliases,
+	}
+}
+
+// UnmarshalJSON decodes a metadata document.
+func (as *AuthorizationServer) UnmarshalJSON(data []byte) error {
+	doc, err := parseObject(data)
+	if err != nil {
+		return err
+	}
+	as.decode(doc)
+	return nil
+}
+
+func (as *AuthorizationServer) decode(doc object) {
+	as.wrongType = map[string]bool{}
+	for name, field := range as.members() {
+		if doc.has(name) && !doc.member(name, field) {
+			as.wrongType[name] = true
+		}
+	}
+}
+
+// MarshalJSON encodes the metadata that this package knows, under the names
+// of RFC 8414. Unset members are left out.
+func (as *AuthorizationServer) MarshalJSON() ([]byte, error) {
+	doc := map[string]any{}
+	for name, field := range as.members() {
+		switch v := field.(type) {
+		case *string:
+			if *v != "" {
+				doc[name] = *v
+			}
+		case *[]string:
+			if *v != nil {
+				doc[name] = *v
+			}
+		case *bool:
+			if *v {
+				doc[name] = true
+			}
+		case *map[string]string:
+			if *v != nil {
+				doc[name] = *v
+			}
+		}
+	}
+	return json.Marshal(doc)
+}
+
+// member decodes one metadata member into a field; false for a wrong type.
+func (o object) member(name string, field any) (ok bool) {
+	switch field := field.(type) {
+	case *string:
+		*field, ok = o.str(name)
+	case *[]string:
+		*field, ok = o.strs(name)
+	case *bool:
+		// Whatever is not plainly false asks for the stricter behaviour.
+		raw := string(o[name])
+		*field, ok = raw != "false" && raw != "null", true
+	case *map[string]string:
+		aliases, err := parseObject(o[name])
+		if ok = err == nil; !ok {
+			return false
+		}
+		*field = map[string]string{}
+		for alias := range aliases {
+			(*field)[alias], _ = aliases.str(alias) // "" is refused when it is used
+		}
+	}
+	return ok
+}
+
+// assert checks what every operation needs of the server.
+func (as *AuthorizationServer) assert() error {
+	if as == nil {
+		return argumentError("the authorization server is nil")
+	}
+	if as.Issuer == "" {
+		return argumentError("the authorization server has no issuer")
+	}
+	return nil
+}
+
+// endpoint returns the URL of a member, or of its mTLS alias where the client
+// uses those (RFC 8705, section 5).
+func (as *AuthorizationServer) endpoint(name string, client *Client, insecure bool) (*url.URL, error) {
+	value, present := *as.members()[name].(*string), false
+	if client.UseMTLSEndpointAliases && !neverAliased[name] {
+		if alias, ok := as.MTLSEndpointAliases[name]; ok {
+			// An alias that is unusable is an error; it does not fall back.
+			value, present, name = alias, true, "mtls_endpoint_aliases."+name
+		}
+	}
+	if value == "" && !present && !as.wrongType[name] {
+		return nil, &CheckError{Check: checkEndpoint, Code: codeMissingServerMetadata,
+			Reason: "the server's metadata has no " + name}
+	}
+	u, err := parseEndpoint(value)
+	if err != nil {
+		return nil, &CheckError{Check: checkEndpoint, Code: codeInvalidServerMetadata,
+			Reason: name + " in the server's metadata is not an absolute URL"}
+	}
+	if err := checkScheme(u, insecure && !strings.HasPrefix(as.Issuer, "https:")); err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+var neverAliased = map[string]bool{"jwks_uri": true, "authorization_endpoint": true}
+
+// parseEndpoint accepts absolute URLs with a host and without credentials.
+func parseEndpoint(value string) (*url.URL, error) {
+	u, err := url.Parse(value)
+	if err != nil {
+		return nil, err
+	}
+	if u.Scheme == "" || u.Opaque != "" || u.Hostname() == "" || u.User != nil {
+		return nil, argumentError("%q is not an absolute URL", value)
+	}
+	return u, nil
+}
+
+// checkScheme refuses what is not https. With insecure, http is allowed too,
+// but to loopback hosts only, where nobody is on the line (RFC 8252, section
+// 8.3).
+func checkScheme(u *url.URL, insecure bool) error {
+	switch {
+	case u.Scheme == "https":
+		return nil
+	case u.Scheme == "http" && insecure && isLoopback(u.Hostname()):
+		return nil
+	case u.Scheme == "http" || !insecure:
+		return &CheckError{Check: checkURLScheme, Code: codeHTTPForbidden,
+			Reason: printable(u.Scheme+"://"+u.Host) + " is not https"}
+	default:
+		return &CheckError{Check: checkURLScheme, Code: codeProtocolForbidden,
+			Reason: printable(u.Scheme+"://"+u.Host) + " is neither https nor http"}
+	}
+}

@@ -1,0 +1,107 @@
+package grant
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+const (
+	endpointAuthorization = "authorization"
+	endpointToken         = "token"
+	endpointRevocation    = "revocation"
+)
+
+// checkStatus sorts out a response of an OAuth endpoint that does not have the
+// status of success: a challenge, an error response (RFC 6749, section 5.2), or
+// something that is neither.
+func checkStatus(resp *http.Response, want int, endpoint, check string) error {
+	if resp.StatusCode == want {
+		return nil // a WWW-Authenticate on a good answer means nothing: gateways add it
+	}
+	challenges := parseChallenges(resp.Header)
+	status4xx := resp.StatusCode >= 400 && resp.StatusCode <= 499
+	body, err := readBody(resp)
+	if err != nil {
+		return err
+	}
+	refusal := &Error{Endpoint: endpoint, Status: resp.StatusCode, Challenges: challenges}
+	if status4xx && hasMediaType(resp, "application/json") {
+		refusal.fromBody(body)
+	}
+	switch {
+	case len(challenges) > 0:
+		refusal.fromChallenge(challenges)
+	case status4xx && !hasMediaType(resp, "application/json"):
+		return &CheckError{Check: check, Code: codeNotJSON, Status: resp.StatusCode,
+			Reason: fmt.Sprintf("the %s endpoint answered with status %d and not with JSON but %s", endpoint, resp.StatusCode, contentType(resp))}
+	case refusal.Code == "":
+		return &CheckError{Check: check, Code: codeNotConform, Status: resp.StatusCode,
+			Reason: fmt.Sprintf("the %s endpoint answered with status %d%s", endpoint, resp.StatusCode, redirectTarget(resp))}
+	}
+	refusal.redact(resp.Request)
+	return refusal
+}
+
+// fromBody takes over an error response. An error that is not a string, or is
+// empty, is none.
+func (e *Error) fromBody(body []byte) {
+	o, err := parseObject(body)
+	if err != nil {
+		return
+	}
+	if e.Code, _ = o.str("error"); e.Code == "" {
+		return
+	}
+	e.Description, _ = o.str("error_description")
+	e.URI, _ = o.str("error_uri")
+}
+
+// fromChallenge fills what the body did not say (RFC 6750, section 3).
+func (e *Error) fromChallenge(challenges []Challenge) {
+	if e.Code != "" {
+		return
+	}
+	for _, c := range challenges {
+		if code := c.Parameters["error"]; code != "" {
+			e.Code, e.Description, e.URI = code, c.Parameters["error_description"], c.Parameters["error_uri"]
+			return
+		}
+	}
+}
+
+// redact removes what we sent in confidence from the texts of a server that
+// echoes its input.
+func (e *Error) redact(req *http.Request) {
+	if req == nil || req.GetBody == nil {
+		return
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return
+	}
+	form, err := readBody(&http.Response{Body: body})
+	if err != nil {
+		return
+	}
+	values, err := url.ParseQuery(string(form))
+	if err != nil {
+		return
+	}
+	for _, name := range []string{"code", "code_verifier", "refresh_token", "token", "client_secret"} {
+		if secret := values.Get(name); secret != "" {
+			e.Description = strings.ReplaceAll(e.Description, secret, redacted)
+			e.URI = strings.ReplaceAll(e.URI, secret, redacted)
+		}
+	}
+}
+
+// redirectTarget names the host behind a redirect, which is not followed.
+func redirectTarget(resp *http.Response) string {
+	location, err := resp.Location()
+	if resp.StatusCode < 300 || resp.StatusCode > 399 || err != nil {
+		return ""
+	}
+	return ", a redirect to " + printable(location.Scheme+"://"+location.Host)
+}

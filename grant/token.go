@@ -1,0 +1,140 @@
+package grant
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf16"
+
+	"golang.org/x/oauth2"
+)
+
+// A Token is what a successful token response holds (RFC 6749, section 5.1),
+// after all checks.
+type Token struct {
+	// AccessToken is never empty.
+	AccessToken Secret
+	// TokenType is in lower case: "bearer", unless another type was allowed.
+	TokenType string
+	// RefreshToken is empty when the server gave none.
+	RefreshToken Secret
+	// IDToken is nil when the server gave none.
+	IDToken *IDToken
+	// Scopes are the scopes granted. The process functions leave nil where the
+	// server named none; Client fills in what was asked for, which is what that
+	// means.
+	Scopes []string
+	// Expiry is when the access token ends, by this machine's clock. It is the
+	// zero time when the server did not say.
+	Expiry time.Time
+}
+
+// String returns a placeholder.
+func (t *Token) String() string { return "token " + redacted }
+
+// Valid reports whether the access token lives for longer than minTTL. A token
+// without an expiry counts as valid.
+func (t *Token) Valid(minTTL time.Duration) bool {
+	return t != nil && t.AccessToken != "" && (t.Expiry.IsZero() || time.Until(t.Expiry) > minTTL)
+}
+
+// OAuth2 returns the token as golang.org/x/oauth2 knows it, with id_token and
+// scope as extras. It holds the secrets in clear.
+func (t *Token) OAuth2() *oauth2.Token {
+	token := &oauth2.Token{
+		AccessToken: string(t.AccessToken), TokenType: t.TokenType,
+		RefreshToken: string(t.RefreshToken), Expiry: t.Expiry,
+	}
+	extra := map[string]any{"scope": strings.Join(t.Scopes, " ")}
+	if t.IDToken != nil {
+		extra["id_token"] = string(t.IDToken.Raw)
+	}
+	return token.WithExtra(extra)
+}
+
+// storedToken is the form of a Token in a store.
+type storedToken struct {
+	AccessToken  string    `json:"access_token"`
+	TokenType    string    `json:"token_type"`
+	RefreshToken string    `json:"refresh_token,omitempty"`
+	IDToken      string    `json:"id_token,omitempty"`
+	Scopes       []string  `json:"scopes,omitempty"`
+	Expiry       time.Time `json:"expiry,omitzero"`
+}
+
+// MarshalBinary encodes the token for a store, with every secret in clear: one
+// line of JSON in ASCII. encoding/json, fmt and slog do not call it.
+func (t *Token) MarshalBinary() ([]byte, error) {
+	stored := storedToken{
+		AccessToken: string(t.AccessToken), TokenType: t.TokenType, RefreshToken: string(t.RefreshToken),
+		Scopes: t.Scopes, Expiry: t.Expiry.UTC().Round(0),
+	}
+	if t.IDToken != nil {
+		stored.IDToken = string(t.IDToken.Raw)
+	}
+	data, err := json.Marshal(stored)
+	if err != nil {
+		return nil, err
+	}
+	return asciiJSON(data), nil
+}
+
+// UnmarshalBinary decodes what MarshalBinary encoded. The ID token is not
+// checked again: its lifetime ends, while what it says about the person stays.
+func (t *Token) UnmarshalBinary(data []byte) error {
+	var stored storedToken
+	if err := json.Unmarshal(data, &stored); err != nil {
+		return fmt.Errorf("decode a stored token: %w", errNotObject) // the cause quotes the input
+	}
+	*t = Token{
+		AccessToken: Secret(stored.AccessToken), TokenType: stored.TokenType,
+		RefreshToken: Secret(stored.RefreshToken), Scopes: stored.Scopes, Expiry: stored.Expiry,
+	}
+	if stored.IDToken == "" {
+		return nil
+	}
+	parsed, err := parseJWT(stored.IDToken)
+	if err != nil {
+		return fmt.Errorf("decode a stored token: %w", err)
+	}
+	t.IDToken = newIDToken(stored.IDToken, parsed)
+	return nil
+}
+
+// asciiJSON escapes what is not ASCII. Such characters can only stand within
+// strings.
+func asciiJSON(data []byte) []byte {
+	var b strings.Builder
+	for _, r := range string(data) {
+		switch {
+		case r < 0x80:
+			b.WriteByte(byte(r))
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return []byte(b.String())
+}
+
+// lifetime reads expires_in: a number of seconds, or a string of digits, as
+// some servers send it. Zero is a token that is over. Absurd values are cut to
+// a century, as one server counts in nanoseconds.
+func lifetime(o object) (time.Duration, error) {
+	seconds, ok := o.number("expires_in")
+	if text, isString := o.str("expires_in"); isString {
+		digits, err := strconv.ParseUint(text, 10, 64)
+		seconds, ok = float64(digits), err == nil
+	}
+	if !ok || seconds < 0 {
+		return 0, &CheckError{Check: checkTokenExpiresIn, Code: codeInvalidResponse,
+			Reason: "expires_in is not a number of seconds"}
+	}
+	const century = 100 * 365 * 24 * 3600
+	return time.Duration(math.Min(seconds, century) * float64(time.Second)), nil
+}
