@@ -1,0 +1,94 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// errLeaves stops a client at a redirect that leads away from the provider.
+var errLeaves = errors.New("redirect leads away from the provider")
+
+// signInByHand does what a browser does on the provider's pages, with plain requests, and returns the redirect to the client without
+// following it. It is for tests that send the redirect themselves, or more than once.
+func signInByHand(t *testing.T, address string, p person) (callback string) {
+	t.Helper()
+	start, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Jar: jar, CheckRedirect: func(req *http.Request, _ []*http.Request) error {
+		if req.URL.Host != start.Host {
+			callback = req.URL.String()
+			return errLeaves
+		}
+		return nil
+	}}
+	send := func(method, address string, form url.Values) (page, body string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(form.Encode()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if method == http.MethodPost {
+			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+		resp, err := client.Do(req)
+		if errors.Is(err, errLeaves) {
+			return "", ""
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.Request.URL.String(), string(b)
+	}
+
+	page, body := send(http.MethodGet, address, nil)
+	for range 5 { // sign-in and consent, with something to spare
+		if callback != "" {
+			return callback
+		}
+		form := url.Values{"prompt": {"login"}, "login": {p.Login}, "password": {"any"}}
+		if !strings.Contains(body, `name="login"`) {
+			form = url.Values{"prompt": {"consent"}}
+			if p.Denies {
+				page, body = send(http.MethodGet, page+"/abort", nil)
+				continue
+			}
+		}
+		action, err := formAction(body)
+		if err != nil {
+			t.Fatalf("page %s: %v", page, err)
+		}
+		page, body = send(http.MethodPost, action, form)
+	}
+	t.Fatalf("provider does not lead back to the client; last page %s", page)
+	return ""
+}
+
+var action = regexp.MustCompile(`<form [^>]*action="([^"]+)"`)
+
+// formAction returns where the form of a page is sent.
+func formAction(body string) (string, error) {
+	match := action.FindStringSubmatch(body)
+	if match == nil {
+		return "", fmt.Errorf("no form in %.200q", body)
+	}
+	return html.UnescapeString(match[1]), nil
+}

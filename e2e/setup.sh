@@ -1,0 +1,26 @@
+#!/bin/sh
+# Installs what the end-to-end tests run against: a browser, a keychain and the provider's packages.
+# Needs Debian with go, node and npm. Running it again changes nothing and takes no time.
+set -eu
+cd "$(dirname "$0")"
+
+sudo=
+[ "$(id -u)" -eq 0 ] || sudo=sudo
+
+# dbus-x11 is left out on purpose: its dbus-launch leaves daemons behind wherever a program asks for a bus that is not there.
+missing=
+command -v chromium >/dev/null || missing="$missing chromium"
+command -v dbus-daemon >/dev/null || missing="$missing dbus"
+command -v gnome-keyring-daemon >/dev/null || missing="$missing gnome-keyring"
+if [ -n "$missing" ]; then
+	$sudo apt-get update -q
+	# shellcheck disable=SC2086 # one word per package
+	$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing
+fi
+
+cd provider
+installed=node_modules/.installed-lock.json
+if ! cmp -s package-lock.json "$installed"; then
+	npm ci --ignore-scripts --no-audit --no-fund
+	cp package-lock.json "$installed"
+fi
