@@ -1,0 +1,88 @@
+package issuer
+
+import (
+	"net/http"
+	"net/url"
+)
+
+// consentView is what the consent page shows.
+type consentView struct {
+	frame
+	Action, Interaction, CSRF string
+	Client, Username          string
+	Scopes                    []scopeView
+}
+
+type scopeView struct{ Name, Meaning string }
+
+func (i *Issuer) showConsent(w http.ResponseWriter, r *http.Request) {
+	noStore(w)
+	query := r.URL.Query()
+	it, s := i.interaction(r, query), i.session(r)
+	if it == nil {
+		i.refuse(w, expired)
+		return
+	}
+	if it.needsSignIn(s) {
+		i.goTo(w, r, signInPath, query.Get("interaction"))
+		return
+	}
+	view := consentView{
+		Action:      i.base + consentPath,
+		Interaction: query.Get("interaction"),
+		CSRF:        s.csrf,
+		Client:      it.request.client.Name,
+		Username:    s.user.name,
+	}
+	view.Title = "Allow access"
+	for _, scope := range it.request.scopes {
+		view.Scopes = append(view.Scopes, scopeView{scope, meaningOf(scope)})
+	}
+	i.render(w, http.StatusOK, "consent", &view, it.request.redirectURI)
+}
+
+// meaningOf says what a person allows with a scope.
+func meaningOf(scope string) string {
+	switch scope {
+	case scopeOpenID:
+		return "know who you are"
+	case scopeProfile:
+		return "see your name"
+	case scopeEmail:
+		return "see your email address"
+	default:
+		return "stay signed in when you are away"
+	}
+}
+
+// acceptConsent answers the authorization request. A second click gets the same answer as the first one, because the
+// browser shows the last one only.
+func (i *Issuer) acceptConsent(w http.ResponseWriter, r *http.Request) {
+	noStore(w)
+	form, err := readForm(w, r)
+	if err != nil {
+		i.refuse(w, "The form cannot be read.")
+		return
+	}
+	it, s := i.interaction(r, form), i.session(r)
+	if it == nil || it.needsSignIn(s) || !sameSecret(s.csrf, form.Get("csrf")) {
+		i.refuse(w, expired)
+		return
+	}
+	it.once.Do(func() { it.answer = i.decide(it.request, s, form.Get("decision") == "allow") })
+	http.Redirect(w, r, it.answer, http.StatusSeeOther)
+}
+
+// decide returns the URL of the authorization response (RFC 6749, sections 4.1.2 and 4.1.2.1).
+func (i *Issuer) decide(req *authRequest, s *session, allowed bool) string {
+	response := url.Values{"error": {"access_denied"}, "error_description": {"the user denied access"}}
+	if allowed {
+		g := &grant{client: req.client, user: s.user, scopes: req.scopes, nonce: req.nonce, authTime: s.authTime}
+		response = url.Values{"code": {i.ledger.newCode(g, req.redirectURI, req.challenge)}}
+	}
+	var state []string
+	if req.state != "" {
+		state = []string{req.state}
+	}
+	return i.authorizationResponse(req.redirectURI, state, response)
+}

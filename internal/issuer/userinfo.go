@@ -1,0 +1,31 @@
+package issuer
+
+import (
+	"net/http"
+	"strings"
+)
+
+// serveUserinfo is the userinfo endpoint (OpenID Connect Core, section 5.3). The token comes in the header alone.
+func (i *Issuer) serveUserinfo(w http.ResponseWriter, r *http.Request) {
+	noStore(w)
+	scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || value == "" {
+		refuseBearer(w, http.StatusUnauthorized, "") // RFC 6750, section 3.1: no error code without a token
+		return
+	}
+	token := i.ledger.findAccess(value)
+	switch {
+	case token == nil:
+		refuseBearer(w, http.StatusUnauthorized, `, error="invalid_token"`)
+	case !has(token.scopes, scopeOpenID):
+		refuseBearer(w, http.StatusForbidden, `, error="insufficient_scope", scope="openid"`)
+	default:
+		writeJSON(w, "application/json", http.StatusOK, token.grant.user.claims(token.scopes))
+	}
+}
+
+// refuseBearer sends the challenge of RFC 6750, section 3.
+func refuseBearer(w http.ResponseWriter, status int, attributes string) {
+	w.Header().Set("WWW-Authenticate", `Bearer realm="userinfo"`+attributes)
+	w.WriteHeader(status)
+}
