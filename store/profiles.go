@@ -1,0 +1,172 @@
+package store
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Profiles is the list of this user's logins, so that a program can offer a
+// choice and remember a default without asking the keychain for what it holds
+// (some keychains cannot tell). It is a directory with one small file per login
+// and holds no secret.
+type Profiles struct {
+	// Dir is the directory; empty means "oauth-login/profiles" in the user's
+	// configuration directory (os.UserConfigDir).
+	Dir string
+}
+
+// A Profile names one login. Issuer, ClientID and Name together are its key in
+// a store; Name is empty for the usual login of an issuer and a client.
+type Profile struct {
+	Name     string `json:"name,omitempty"`
+	Issuer   string `json:"issuer"`
+	ClientID string `json:"client_id"`
+	// Default marks the profile that was saved last. List sets it.
+	Default bool `json:"-"`
+	// CACert is a file of certificates to trust beside the system's.
+	CACert string `json:"ca_cert,omitempty"`
+}
+
+const (
+	profileSuffix = ".json"
+	defaultFile   = "default"
+)
+
+// Check reports whether a profile could be saved, without saving one.
+func (p *Profiles) Check() error {
+	dir, err := p.dir()
+	if err != nil {
+		return err
+	}
+	probe, err := os.CreateTemp(dir, ".check-*")
+	if err != nil {
+		return fmt.Errorf("the list of logins cannot be written: %w", err)
+	}
+	probe.Close()
+	return os.Remove(probe.Name())
+}
+
+// Save adds a profile, or replaces it, and makes it the default.
+func (p *Profiles) Save(profile Profile) error {
+	dir, err := p.dir()
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(profile)
+	if err != nil {
+		return err
+	}
+	if err := writeFile(dir, profile.file(), data); err != nil {
+		return err
+	}
+	return writeFile(dir, defaultFile, []byte(profile.file()))
+}
+
+// Remove takes a profile off the list. One that is not there is no error.
+func (p *Profiles) Remove(profile Profile) error {
+	dir, err := p.dir()
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(filepath.Join(dir, profile.file())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// List returns all profiles, the default first and the others by issuer,
+// client and name. Files that are not profiles are passed over.
+func (p *Profiles) List() ([]Profile, error) {
+	dir, err := p.dir()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := os.ReadFile(filepath.Join(dir, defaultFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var profiles []Profile
+	for _, entry := range entries {
+		if profile, ok := readProfile(dir, entry); ok {
+			profile.Default = profile.file() == string(chosen)
+			profiles = append(profiles, profile)
+		}
+	}
+	slices.SortFunc(profiles, func(a, b Profile) int {
+		switch {
+		case a.Default:
+			return -1
+		case b.Default:
+			return 1
+		}
+		return cmp.Or(cmp.Compare(a.Issuer, b.Issuer), cmp.Compare(a.ClientID, b.ClientID), cmp.Compare(a.Name, b.Name))
+	})
+	return profiles, nil
+}
+
+func readProfile(dir string, entry fs.DirEntry) (profile Profile, ok bool) {
+	if !entry.Type().IsRegular() || !strings.HasSuffix(entry.Name(), profileSuffix) {
+		return profile, false
+	}
+	data, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+	if err != nil || json.Unmarshal(data, &profile) != nil {
+		return profile, false
+	}
+	return profile, profile.file() == entry.Name()
+}
+
+// file is the name of a profile's file: its own writing would not do for every
+// file system.
+func (p Profile) file() string {
+	sum := sha256.Sum256([]byte("profile\n" + p.Issuer + "\n" + p.ClientID + "\n" + p.Name))
+	return hex.EncodeToString(sum[:16]) + profileSuffix
+}
+
+func (p *Profiles) dir() (string, error) {
+	dir := p.Dir
+	if dir == "" {
+		config, err := os.UserConfigDir()
+		if err != nil {
+			return "", fmt.Errorf("the list of logins has no place: %w", err)
+		}
+		dir = filepath.Join(config, "oauth-login", "profiles")
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("the list of logins has no place: %w", err)
+	}
+	return dir, nil
+}
+
+// writeFile replaces a file in one step, so that a reader sees the old text or
+// the new one.
+func writeFile(dir, name string, data []byte) error {
+	temp, err := os.CreateTemp(dir, ".new-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name()) // fails once it was renamed
+	_, err = temp.Write(data)
+	if err == nil {
+		err = temp.Sync()
+	}
+	if closeErr := temp.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(temp.Name(), filepath.Join(dir, name))
+	}
+	return err
+}
