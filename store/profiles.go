@@ -43,7 +43,7 @@ const (
 
 // Check reports whether a profile could be saved, without saving one.
 func (p *Profiles) Check() error {
-	dir, err := p.dir()
+	dir, err := p.create()
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (p *Profiles) Check() error {
 
 // Save adds a profile, or replaces it, and makes it the default.
 func (p *Profiles) Save(profile Profile) error {
-	dir, err := p.dir()
+	dir, err := p.create()
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (p *Profiles) Save(profile Profile) error {
 
 // Remove takes a profile off the list. One that is not there is no error.
 func (p *Profiles) Remove(profile Profile) error {
-	dir, err := p.dir()
+	dir, err := p.path()
 	if err != nil {
 		return err
 	}
@@ -83,25 +83,45 @@ func (p *Profiles) Remove(profile Profile) error {
 	return nil
 }
 
+// Default returns the profile that was saved last. ok is false when there is
+// none, or when it was removed since. It reads two files, however long the list
+// is.
+func (p *Profiles) Default() (profile Profile, ok bool, err error) {
+	dir, err := p.path()
+	if err != nil {
+		return profile, false, err
+	}
+	name, err := readDefault(dir)
+	if err != nil || name == "" {
+		return profile, false, err
+	}
+	profile, ok = readProfile(dir, name)
+	profile.Default = ok
+	return profile, ok, nil
+}
+
 // List returns all profiles, the default first and the others by issuer,
 // client and name. Files that are not profiles are passed over.
 func (p *Profiles) List() ([]Profile, error) {
-	dir, err := p.dir()
+	dir, err := p.path()
 	if err != nil {
 		return nil, err
 	}
 	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := os.ReadFile(filepath.Join(dir, defaultFile))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	chosen, err := readDefault(dir)
+	if err != nil {
 		return nil, err
 	}
 	var profiles []Profile
 	for _, entry := range entries {
-		if profile, ok := readProfile(dir, entry); ok {
-			profile.Default = profile.file() == string(chosen)
+		if profile, ok := readProfile(dir, entry.Name()); ok {
+			profile.Default = entry.Name() == chosen
 			profiles = append(profiles, profile)
 		}
 	}
@@ -117,15 +137,26 @@ func (p *Profiles) List() ([]Profile, error) {
 	return profiles, nil
 }
 
-func readProfile(dir string, entry fs.DirEntry) (profile Profile, ok bool) {
-	if !entry.Type().IsRegular() || !strings.HasSuffix(entry.Name(), profileSuffix) {
+// readDefault returns the name of the default profile's file, "" for none.
+func readDefault(dir string) (string, error) {
+	name, err := os.ReadFile(filepath.Join(dir, defaultFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return string(name), err
+}
+
+// readProfile reads one file. Its name has to be the one that the profile
+// within would be given.
+func readProfile(dir, name string) (profile Profile, ok bool) {
+	if filepath.Base(name) != name || !strings.HasSuffix(name, profileSuffix) {
 		return profile, false
 	}
-	data, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+	data, err := os.ReadFile(filepath.Join(dir, name))
 	if err != nil || json.Unmarshal(data, &profile) != nil {
-		return profile, false
+		return Profile{}, false
 	}
-	return profile, profile.file() == entry.Name()
+	return profile, profile.file() == name
 }
 
 // file is the name of a profile's file: its own writing would not do for every
@@ -135,14 +166,22 @@ func (p Profile) file() string {
 	return hex.EncodeToString(sum[:16]) + profileSuffix
 }
 
-func (p *Profiles) dir() (string, error) {
-	dir := p.Dir
-	if dir == "" {
-		config, err := os.UserConfigDir()
-		if err != nil {
-			return "", fmt.Errorf("the list of logins has no place: %w", err)
-		}
-		dir = filepath.Join(config, "oauth-login", "profiles")
+func (p *Profiles) path() (string, error) {
+	if p.Dir != "" {
+		return p.Dir, nil
+	}
+	config, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("the list of logins has no place: %w", err)
+	}
+	return filepath.Join(config, "oauth-login", "profiles"), nil
+}
+
+// create returns the directory after making it.
+func (p *Profiles) create() (string, error) {
+	dir, err := p.path()
+	if err != nil {
+		return "", err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("the list of logins has no place: %w", err)

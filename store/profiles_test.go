@@ -15,6 +15,12 @@ func TestProfiles(t *testing.T) {
 	if got := list(t, p); got != nil {
 		t.Fatalf("a new list holds %v", got)
 	}
+	if _, ok, err := p.Default(); ok || err != nil {
+		t.Fatalf("a new list has the default %v, %v", ok, err)
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("reading made the directory")
+	}
 
 	a := store.Profile{Issuer: "https://a.example", ClientID: "cli"}
 	b := store.Profile{Issuer: "https://b.example", ClientID: "cli", CACert: "/ca.pem"}
@@ -30,8 +36,14 @@ func TestProfiles(t *testing.T) {
 		t.Errorf("list = %+v, want %+v", got, want)
 	}
 
+	if got, ok, err := p.Default(); err != nil || !ok || got != wantB {
+		t.Errorf("Default = %+v, %v, %v; want %+v", got, ok, err, wantB)
+	}
 	if err := p.Remove(b); err != nil {
 		t.Fatal(err)
+	}
+	if got, ok, err := p.Default(); err != nil || ok {
+		t.Errorf("Default after its removal = %+v, %v, %v; want none", got, ok, err)
 	}
 	if got, want := list(t, p), []store.Profile{a, work}; !reflect.DeepEqual(got, want) {
 		t.Errorf("after removing the default: %+v, want %+v without a default", got, want)
