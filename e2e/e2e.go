@@ -1,5 +1,5 @@
 // Package e2e tests the oauth-login command against real parts: npm's oidc-provider as the authorization server, Debian's Chromium as
-// the browser, gnome-keyring on a private bus as the keychain. setup.sh installs them; a part that is missing fails the test.
+// the browser, gnome-keyring on a private bus as the keychain. setup.sh installs them, on Debian; a part that is missing fails the test.
 //
 // A test puts its parts together from these helpers, each of which stops what it started when the test ends:
 //

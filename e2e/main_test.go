@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 
 // parts are the programs that the tests need beside the real ones. Each is a link to the test program, made by link.
 var parts = map[string]func(args []string) error{
+	"e2e-browser": handURL,
 	"e2e-keyring": useKeyring,
 }
 
@@ -50,6 +51,9 @@ func run(m *testing.M) int {
 		return 1
 	}
 	code := m.Run()
+	if build.dir != "" {
+		os.RemoveAll(build.dir)
+	}
 	left := children()
 	for deadline := time.Now().Add(3 * time.Second); len(left) > 0 && time.Now().Before(deadline); left = children() {
 		time.Sleep(20 * time.Millisecond)
