@@ -74,21 +74,26 @@ func signInByHand(t *testing.T, address string, p person) (callback string) {
 		}
 		action, err := formAction(body)
 		if err != nil {
-			t.Fatalf("page %s: %v", page, err)
+			t.Fatalf("provider is at a loss: %v", err)
 		}
 		page, body = send(http.MethodPost, action, form)
 	}
-	t.Fatalf("provider does not lead back to the client; last page %s", page)
+	t.Fatal("provider does not lead back to the client")
 	return ""
 }
 
-var action = regexp.MustCompile(`<form [^>]*action="([^"]+)"`)
+var (
+	action = regexp.MustCompile(`<form [^>]*action="([^"]+)"`)
+	tag    = regexp.MustCompile(`<[^>]*>`)
+)
 
-// formAction returns where the form of a page is sent.
+// formAction returns where the form of a page is sent. Its error gives the text of a page that has none: oidc-provider's account of what
+// is wrong.
 func formAction(body string) (string, error) {
 	match := action.FindStringSubmatch(body)
 	if match == nil {
-		return "", fmt.Errorf("no form in %.200q", body)
+		_, text, _ := strings.Cut(body, "<body>")
+		return "", fmt.Errorf("no form in %.300q", strings.Join(strings.Fields(tag.ReplaceAllString(text, " ")), " "))
 	}
 	return html.UnescapeString(match[1]), nil
 }
