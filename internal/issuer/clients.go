@@ -79,6 +79,8 @@ func (c *Client) setDefaults(alg string) error {
 	if (c.AuthMethod == AuthNone) != (c.Secret == "") {
 		return errors.New("the authentication method does not fit the secret")
 	}
+	c.RedirectURIs = slices.Clone(c.RedirectURIs) // the caller may change theirs
+	c.PostLogoutRedirectURIs = slices.Clone(c.PostLogoutRedirectURIs)
 	for _, uri := range slices.Concat(c.RedirectURIs, c.PostLogoutRedirectURIs) {
 		u, err := url.Parse(uri)
 		if err != nil || !u.IsAbs() || strings.Contains(uri, "#") { // RFC 6749, section 3.1.2

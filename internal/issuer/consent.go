@@ -69,7 +69,12 @@ func (i *Issuer) acceptConsent(w http.ResponseWriter, r *http.Request) {
 		i.refuse(w, expired)
 		return
 	}
-	it.once.Do(func() { it.answer = i.decide(it.request, s, form.Get("decision") == "allow") })
+	decision := form.Get("decision")
+	if decision != "allow" && decision != "deny" {
+		i.refuse(w, "The form holds no decision.")
+		return
+	}
+	it.once.Do(func() { it.answer = i.decide(it.request, s, decision == "allow") })
 	http.Redirect(w, r, it.answer, http.StatusSeeOther)
 }
 

@@ -8,7 +8,9 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/oauth-login/oauth-login/internal/issuer"
 )
@@ -197,4 +199,24 @@ func part(t *testing.T, token string, n int) map[string]any {
 		t.Fatal(err)
 	}
 	return fields
+}
+
+// clock is a clock that stands still until it is told how much time has passed.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func newClock() *clock { return &clock{at: time.Now()} }
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
 }

@@ -28,6 +28,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -168,6 +169,9 @@ func (o *Options) setDefaults() error {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if !slices.Contains(algsSupported[:], o.Alg) {
+		return fmt.Errorf("unknown algorithm %q", o.Alg)
+	}
 	switch o.Discovery {
 	case DiscoveryOIDC, DiscoveryOAuth2, DiscoveryMixed:
 	default:
@@ -205,11 +209,16 @@ func (i *Issuer) serve(listener net.Listener) {
 	ctx, cancel := context.WithCancel(context.Background()) // lives as long as the issuer: ended by Close
 	i.cancel = cancel
 	i.server = &http.Server{
-		Handler:           i.track(i.handler()),
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ConnState:         i.countConnection,
+		Handler:     i.track(i.handler()),
+		BaseContext: func(net.Listener) context.Context { return ctx },
+		ConnState: func(conn net.Conn, state http.ConnState) {
+			i.countConnection(state)
+			if state == http.StateNew && ctx.Err() != nil {
+				_ = conn.Close() // accepted while Server.Close was at work, which does not know it
+			}
+		},
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       15 * time.Second,
+		ReadTimeout:       15*time.Second + i.opts.Delay,
 		WriteTimeout:      30*time.Second + i.opts.Delay,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    maxHeaderBytes,
@@ -218,7 +227,7 @@ func (i *Issuer) serve(listener net.Listener) {
 	i.wg.Go(func() { _ = i.server.Serve(listener) }) // always http.ErrServerClosed, after Close
 }
 
-func (i *Issuer) countConnection(_ net.Conn, state http.ConnState) {
+func (i *Issuer) countConnection(state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		i.wg.Add(1)

@@ -13,7 +13,8 @@ import (
 // codeTTL is the lifetime of an authorization code. RFC 6749, section 4.1.2, allows ten minutes at most.
 const codeTTL = time.Minute
 
-// ledger holds everything that was handed out. Codes and tokens are found by their hash, so that the time of a search
+// ledger holds everything that was handed out; what can be used no more is kept as far as it is needed to recognise a
+// replay, so the ledger grows by some hundred bytes with every sign-in and refresh. Codes and tokens are found by their hash, so that the time of a search
 // tells nothing about a code or token that exists.
 type ledger struct {
 	now func() time.Time

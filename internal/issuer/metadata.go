@@ -49,14 +49,14 @@ func (i *Issuer) metadata() map[string]any {
 		"revocation_endpoint":                            at + revokePath,
 		"end_session_endpoint":                           at + signOutPath, // RP-Initiated Logout, section 2.1
 		"jwks_uri":                                       at + jwksPath,
-		"scopes_supported":                               scopesSupported,
+		"scopes_supported":                               slices.Clone(scopesSupported[:]),
 		"response_types_supported":                       []string{"code"},
 		"response_modes_supported":                       []string{"query"},
 		"grant_types_supported":                          []string{"authorization_code", "refresh_token"},
 		"subject_types_supported":                        []string{"public"},
-		"id_token_signing_alg_values_supported":          algsSupported,
-		"token_endpoint_auth_methods_supported":          authMethodsSupported,
-		"revocation_endpoint_auth_methods_supported":     authMethodsSupported,
+		"id_token_signing_alg_values_supported":          slices.Clone(algsSupported[:]),
+		"token_endpoint_auth_methods_supported":          slices.Clone(authMethodsSupported[:]),
+		"revocation_endpoint_auth_methods_supported":     slices.Clone(authMethodsSupported[:]),
 		"code_challenge_methods_supported":               []string{"S256"},
 		"authorization_response_iss_parameter_supported": true, // RFC 9207, section 3
 		"prompt_values_supported":                        []string{"none", "login", "consent", "select_account"},

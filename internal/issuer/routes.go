@@ -2,6 +2,8 @@ package issuer
 
 import (
 	"encoding/json"
+	"errors"
+	"mime"
 	"net/http"
 	"net/url"
 	"sync"
@@ -117,6 +119,10 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
 	if err := r.ParseForm(); err != nil {
 		return nil, err
+	}
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || mediaType != "application/x-www-form-urlencoded" {
+		return nil, errors.New("not a form")
 	}
 	return withoutEmpty(r.PostForm), nil
 }
