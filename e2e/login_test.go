@@ -208,6 +208,19 @@ func TestLoginFails(t *testing.T) {
 	}
 }
 
+// TestLoginAsksToStay proves that a login without further flags ends with a refresh token at a provider that goes by the book: one that
+// offers offline_access, and grants it only together with prompt=consent (OpenID Connect Core 1.0, section 11).
+func TestLoginAsksToStay(t *testing.T) {
+	p := startProvider(t, providerConfig{})
+	c := newCommand(t, startKeyring(t))
+	running := c.start(t, login(p, "--no-browser")...)
+	get(t, signInByHand(t, running.url(t), person{Login: "alice"}))
+	running.wait(t).expect(t, exitDone)
+	if n := len(p.usable(t, "RefreshToken")); n != 1 {
+		t.Errorf("provider has issued %d refresh tokens, want 1", n)
+	}
+}
+
 // TestLoginWithSecret signs in as a client that has a secret, by both of the ways to send one.
 func TestLoginWithSecret(t *testing.T) {
 	const secret = "odd: s+cret/%41&=~" // bytes that RFC 6749, appendix A.2, allows and that have to be encoded
