@@ -74,6 +74,7 @@ func TestClientAuthentication(t *testing.T) {
 func TestRedirectURIs(t *testing.T) {
 	iss := start(t, &issuer.Options{Clients: []issuer.Client{{ID: "demo", RedirectURIs: []string{
 		"http://127.0.0.1:8080/a?b=c", "http://[::1]", "http://localhost/", "https://app.example/cb", "com.example.app:/cb",
+		"http://localhost.example/cb",
 	}}}})
 	for uri, ok := range map[string]bool{
 		"http://127.0.0.1/a?b=c":        true,
@@ -91,6 +92,9 @@ func TestRedirectURIs(t *testing.T) {
 		"https://app.example:8443/cb":   false,
 		"com.example.app:/cb":           true,
 		"com.example.app://x/cb":        false,
+		"http://localhost.example/cb":   true,
+		"http://localhost.example:9/cb": false,
+		"http://localhost:9.example/cb": false,
 		"http://localhost:9@evil.test/": false,
 		"http://localhost:9\\@evil/":    false,
 	} {

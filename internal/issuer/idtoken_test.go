@@ -1,6 +1,8 @@
 package issuer_test
 
 import (
+	"crypto"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
@@ -61,11 +63,27 @@ func TestIDTokenSignature(t *testing.T) {
 			if !verified(t, set, token, alg) {
 				t.Error("the signature is wrong")
 			}
+			if alg == jose.PS256 && !saltIsHashLong(t, set, token) {
+				t.Error("the salt is not as long as the hash") // RFC 7518, section 3.5
+			}
 			if got := part(t, token, 1)["at_hash"]; got != atHash(alg, r.string("access_token")) {
 				t.Errorf("at_hash: %v", got)
 			}
 		})
 	}
+}
+
+// saltIsHashLong verifies a PS256 signature strictly: go-jose takes a salt of any length.
+func saltIsHashLong(t *testing.T, set *jose.JSONWebKeySet, token string) bool {
+	t.Helper()
+	end := strings.LastIndexByte(token, '.')
+	signature, err := base64.RawURLEncoding.DecodeString(token[end+1:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256([]byte(token[:end]))
+	key := set.Keys[0].Key.(*rsa.PublicKey)
+	return rsa.VerifyPSS(key, crypto.SHA256, sum[:], signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) == nil
 }
 
 // atHash is the left half of the hash (OpenID Connect Core, section 3.1.3.6).

@@ -60,7 +60,9 @@ func (i *Issuer) render(w http.ResponseWriter, status int, name string, view any
 	}
 	formAction := "'self'"
 	for _, target := range targets {
-		formAction += " " + sourceExpression(target)
+		if target != "" {
+			formAction += " " + sourceExpression(target)
+		}
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -74,8 +76,8 @@ func (i *Issuer) render(w http.ResponseWriter, status int, name string, view any
 // application's own scheme cannot be named there, so the whole scheme is (CSP Level 3, section 2.3.1).
 func sourceExpression(uri string) string {
 	u, err := url.Parse(uri)
-	if err != nil || uri == "" {
-		return ""
+	if err != nil { // it was parsed when the client was registered
+		return "'none'"
 	}
 	if u.Host == "" || strings.HasPrefix(u.Host, "[") {
 		return u.Scheme + ":"

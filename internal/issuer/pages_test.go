@@ -200,7 +200,7 @@ func TestSignInRefuses(t *testing.T) {
 
 func TestForgedForms(t *testing.T) {
 	iss := start(t, nil)
-	other := newBrowser(t)
+	other, _ := atConsent(t, iss)
 	b := newBrowser(t)
 	signIn := b.open(authorizeURL(iss))
 	person := []string{"username", "ada", "password", "x"}

@@ -31,7 +31,7 @@ type Visitor struct {
 	Header http.Header // sent with every request, in place of the visitor's own headers of these names
 
 	mu  sync.Mutex
-	jar *cookiejar.Jar
+	jar http.CookieJar
 }
 
 // Page is where a visit has ended. Its URL, its body and its trail can hold an authorization code.
@@ -60,15 +60,16 @@ func (v *Visitor) Visit(ctx context.Context, authorizationURL string) (*Page, er
 	if err != nil || !isWeb(start) {
 		return nil, errors.New("visitor: the URL is not one of http or https")
 	}
-	client, err := v.client()
+	jar, err := v.cookies()
 	if err != nil {
 		return nil, err
 	}
-	defer client.CloseIdleConnections()
+	transport := new(http.Transport) // no proxy: the way to a loopback address is direct
+	defer transport.CloseIdleConnections()
 	next := &navigation{method: http.MethodGet, url: start, site: "none"}
 	page := new(Page)
 	for range maxSteps {
-		if err := v.open(ctx, client, next, page); err != nil {
+		if err := v.open(ctx, transport, jar, next, page); err != nil {
 			return nil, err
 		}
 		if next, err = v.next(next, page, start); err != nil {
@@ -81,8 +82,8 @@ func (v *Visitor) Visit(ctx context.Context, authorizationURL string) (*Page, er
 	return nil, fmt.Errorf("visitor: no end after %d requests", maxSteps)
 }
 
-// client returns an HTTP client for one visit. It leaves redirects to us.
-func (v *Visitor) client() (*http.Client, error) {
+// cookies returns the visitor's cookie jar.
+func (v *Visitor) cookies() (http.CookieJar, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.jar == nil {
@@ -92,24 +93,25 @@ func (v *Visitor) client() (*http.Client, error) {
 		}
 		v.jar = jar
 	}
-	return &http.Client{
-		Transport:     new(http.Transport), // no proxy: the way to a loopback address is direct
-		Jar:           v.jar,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, nil
+	return v.jar, nil
 }
 
-// open makes one request and puts what came back into page.
-func (v *Visitor) open(ctx context.Context, client *http.Client, n *navigation, page *Page) error {
+// open makes one request and puts what came back into page. It goes below http.Client, which puts URLs, and with
+// them codes, into its errors.
+func (v *Visitor) open(ctx context.Context, transport *http.Transport, jar http.CookieJar, n *navigation, page *Page) error {
 	req, err := v.request(ctx, n)
+	if err != nil {
+		return errors.New("visitor: the URL cannot be requested") // the error itself quotes it
+	}
+	for _, cookie := range jar.Cookies(n.url) {
+		req.AddCookie(cookie)
+	}
+	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		return fmt.Errorf("visitor: %w", err)
 	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return fmt.Errorf("visitor: %w", withoutURL(err))
-	}
 	defer resp.Body.Close()
+	jar.SetCookies(n.url, resp.Cookies())
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxPageBytes))
 	if err != nil {
 		return fmt.Errorf("visitor: %w", err)
@@ -117,15 +119,6 @@ func (v *Visitor) open(ctx context.Context, client *http.Client, n *navigation, 
 	page.URL, page.Status, page.Header, page.Body = n.url.String(), resp.StatusCode, resp.Header, body
 	page.Trail = append(page.Trail, page.URL)
 	return nil
-}
-
-// withoutURL takes the URL out of an error of net/http: it can hold a code.
-func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
 }
 
 // request builds what Chromium sends for a navigation (Fetch Metadata Request Headers, section 2).
