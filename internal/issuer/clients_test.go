@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/oauth-login/oauth-login/internal/issuer"
@@ -101,6 +102,24 @@ func TestRedirectURIs(t *testing.T) {
 		r := get(t, iss.URL()+"/oauth2/authorize?"+request(uri).Encode())
 		if got := r.status == http.StatusSeeOther; got != ok {
 			t.Errorf("%s: accepted %t, want %t", uri, got, ok)
+		}
+	}
+}
+
+// The query of a redirect URI is retained (RFC 6749, section 3.1.2).
+func TestRedirectURIWithQuery(t *testing.T) {
+	iss := start(t, &issuer.Options{Clients: []issuer.Client{{ID: "demo", RedirectURIs: []string{
+		"http://127.0.0.1/a?b=c%20d", "http://127.0.0.1/a?", "http://127.0.0.1/a",
+	}}}})
+	const answer = "error=login_required&error_description="
+	for uri, want := range map[string]string{
+		"http://127.0.0.1:9/a?b=c%20d": "http://127.0.0.1:9/a?b=c%20d&" + answer,
+		"http://127.0.0.1:9/a?":        "http://127.0.0.1:9/a?" + answer,
+		"http://127.0.0.1:9/a":         "http://127.0.0.1:9/a?" + answer,
+	} {
+		r := get(t, iss.URL()+"/oauth2/authorize?"+request(uri, "prompt", "none").Encode())
+		if got := r.header.Get("Location"); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s", uri, got)
 		}
 	}
 }

@@ -36,7 +36,7 @@ func keySet(t *testing.T, iss *issuer.Issuer) *jose.JSONWebKeySet {
 // verified reports whether the signature of an ID token is good.
 func verified(t *testing.T, set *jose.JSONWebKeySet, token string, alg jose.SignatureAlgorithm) bool {
 	t.Helper()
-	jws, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{alg})
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{alg})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,6 +170,14 @@ func TestSubject(t *testing.T) {
 		return part(t, post(t, iss.URL()+"/token", form).string("id_token"), 1)["sub"]
 	}
 	ada := subject(iss, "ada")
+	for _, name := range []string{"Ada Lovelace", "a..b", ".ada", "ädä"} { // no part of an address (RFC 5322, section 3.2.3)
+		uri := receiver(t)
+		form := codeGrant(uri, answer(t, iss, &issuer.Visitor{User: name}, request(uri)))
+		claims := part(t, post(t, iss.URL()+"/token", form).string("id_token"), 1)
+		if claims["email"] != claims["sub"].(string)+"@example.com" || claims["preferred_username"] != name {
+			t.Errorf("%s: %v, %v", name, claims["email"], claims["preferred_username"])
+		}
+	}
 	if subject(other, " ada ") != ada || subject(iss, "Ada") == ada {
 		t.Error("the subject does not follow the name")
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/oauth-login/oauth-login/internal/issuer"
 )
@@ -310,5 +311,29 @@ func TestForeignHost(t *testing.T) {
 		if got := b.read(b.client.Do(req)); got.status != http.StatusMisdirectedRequest {
 			t.Errorf("Host %s: %d", host, got.status)
 		}
+	}
+}
+
+// A flood of requests costs a bounded amount of memory: the oldest is forgotten.
+func TestInteractionsAreBounded(t *testing.T) {
+	clock := newClock()
+	iss := start(t, &issuer.Options{Now: clock.now})
+	b := newBrowser(t)
+	first := b.open(authorizeURL(iss))
+	clock.advance(time.Second)
+	second := b.open(authorizeURL(iss))
+	for range 999 {
+		clock.advance(time.Millisecond)
+		b.open(authorizeURL(iss))
+	}
+	if v := b.open(first.url.String()); v.status != http.StatusBadRequest {
+		t.Errorf("the oldest of 1001: %d", v.status)
+	}
+	if v := b.open(second.url.String()); v.status != http.StatusOK {
+		t.Errorf("the second of 1001: %d", v.status)
+	}
+	clock.advance(10 * time.Minute)
+	if v := b.open(second.url.String()); v.status != http.StatusBadRequest {
+		t.Errorf("after ten minutes: %d", v.status)
 	}
 }

@@ -194,7 +194,7 @@ func (v *Visitor) fill(f *form) url.Values {
 	return values
 }
 
-// redirect returns the request that a browser makes when n is answered with a redirect (Fetch, section 4.4: a POST
+// redirect returns the request that a browser makes when n is answered with a redirect (Fetch, HTTP-redirect fetch: a POST
 // becomes a GET, unless the status is 307 or 308), nil when the target is for another application.
 func (n *navigation) redirect(target *url.URL, status int) *navigation {
 	if !isWeb(target) {
