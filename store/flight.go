@@ -1,0 +1,81 @@
+package store
+
+import (
+	"context"
+
+	"github.com/oauth-login/oauth-login/grant"
+)
+
+// A flight is one run of a function that any number of callers wait for.
+type flight struct {
+	done    chan struct{} // closed when token and err are set
+	token   *grant.Token
+	err     error
+	cancel  context.CancelFunc
+	waiting int // callers, guarded by Source.mu
+}
+
+// share waits for the flight in slot, which it starts with do if there is none.
+// The context of do ends when the last caller has left.
+func (s *Source) share(ctx context.Context, slot **flight, do func(context.Context) (*grant.Token, error)) (*grant.Token, error) {
+	f := s.board(ctx, slot, do)
+	select {
+	case <-f.done:
+		return f.token, f.err
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.waiting--; f.waiting == 0 {
+		f.cancel()
+		s.land(slot, f) // whoever comes now must not get its error
+	}
+	return nil, ctx.Err()
+}
+
+func (s *Source) board(ctx context.Context, slot **flight, do func(context.Context) (*grant.Token, error)) *flight {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if *slot != nil {
+		(*slot).waiting++
+		return *slot
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	f := &flight{done: make(chan struct{}), cancel: cancel, waiting: 1}
+	*slot = f
+	go func() {
+		defer func() { // also when do ends the goroutine
+			cancel()
+			s.mu.Lock()
+			s.land(slot, f)
+			s.mu.Unlock()
+			close(f.done)
+		}()
+		f.token, f.err = do(ctx)
+	}()
+	return f
+}
+
+// land empties the slot of a flight. The caller holds Source.mu.
+func (s *Source) land(slot **flight, f *flight) {
+	if *slot == f {
+		*slot = nil
+	}
+}
+
+// take waits for the turn to change the login. The caller gives it back with
+// done.
+func (s *Source) take(ctx context.Context) (done func(), err error) {
+	s.mu.Lock()
+	if s.turn == nil {
+		s.turn = make(chan struct{}, 1)
+	}
+	turn := s.turn
+	s.mu.Unlock()
+	select {
+	case turn <- struct{}{}:
+		return func() { <-turn }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}

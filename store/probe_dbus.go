@@ -1,0 +1,182 @@
+//go:build linux || netbsd || openbsd || ((dragonfly || freebsd) && cgo)
+
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// The Secret Service API, version 0.2.
+const (
+	secretsName       = "org.freedesktop.secrets"
+	secretsPath       = dbus.ObjectPath("/org/freedesktop/secrets")
+	secretsInterface  = "org.freedesktop.Secret.Service"
+	collectionLocked  = "org.freedesktop.Secret.Collection"
+	loginCollection   = dbus.ObjectPath("/org/freedesktop/secrets/collection/login")
+	errServiceUnknown = "org.freedesktop.DBus.Error.ServiceUnknown"
+	errNameHasNoOwner = "org.freedesktop.DBus.Error.NameHasNoOwner"
+)
+
+// probeTimeout bounds the whole probe. It usually takes one or two milliseconds.
+const probeTimeout = 2 * time.Second
+
+// probePlatform asks the session bus, on a connection of its own, whether there
+// is a Secret Service that can be used. It starts nothing and makes nothing ask
+// for a password. prompts says that the service may ask, and somebody can
+// answer.
+func probePlatform(ctx context.Context) (prompts bool, err error) {
+	probing, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	type answer struct {
+		prompts bool
+		err     error
+	}
+	answers := make(chan answer, 1)
+	go func() { // as connecting takes no context
+		prompts, err := askBus(probing)
+		answers <- answer{prompts, err}
+	}()
+	select {
+	case a := <-answers:
+		if probing.Err() == nil {
+			return a.prompts, a.err
+		}
+	case <-probing.Done():
+	}
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	return false, timedOut(secretService, probeTimeout)
+}
+
+func askBus(ctx context.Context) (prompts bool, err error) {
+	// This finds the address as go-keyring does, without its last resort,
+	// dbus-launch. It ends up in the environment, so that go-keyring finds it.
+	bus, err := dbus.SessionBusPrivateNoAutoStartup(dbus.WithContext(ctx))
+	if err != nil {
+		return false, absent("there is no session bus: %w", err)
+	}
+	defer bus.Close()
+	if err := bus.Auth(nil); err != nil {
+		return false, absent("the session bus does not let us in: %w", err)
+	}
+	if err := bus.Hello(); err != nil {
+		return false, absent("the session bus does not let us in: %w", err)
+	}
+	var collections []dbus.ObjectPath
+	err = property(ctx, bus, secretsPath, secretsInterface, "Collections", &collections)
+	if dbusError, ok := errors.AsType[dbus.Error](err); ok && slices.Contains([]string{errServiceUnknown, errNameHasNoOwner}, dbusError.Name) {
+		return startable(ctx, bus)
+	}
+	if err != nil {
+		return false, &UnavailableError{Reason: Failed, Backend: secretService, Err: err}
+	}
+	return lockState(ctx, bus, collections)
+}
+
+func absent(format string, args ...any) error {
+	return &UnavailableError{Reason: Absent, Backend: secretService, Err: fmt.Errorf(format, args...)}
+}
+
+// property reads a property without starting what owns it.
+func property(ctx context.Context, bus *dbus.Conn, path dbus.ObjectPath, iface, name string, value any) error {
+	var v dbus.Variant
+	call := bus.Object(secretsName, path).
+		CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", dbus.FlagNoAutoStart, iface, name)
+	if err := call.Store(&v); err != nil {
+		return err
+	}
+	return v.Store(value)
+}
+
+// startable tells whether the bus would start a service when it is called. A
+// service that was just started is locked, so it may ask.
+func startable(ctx context.Context, bus *dbus.Conn) (prompts bool, err error) {
+	var names []string
+	if err := bus.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.ListActivatableNames", 0).Store(&names); err != nil {
+		return false, &UnavailableError{Reason: Failed, Backend: secretService, Err: err}
+	}
+	if !slices.Contains(names, secretsName) {
+		return false, absent("nothing on the session bus provides %s", secretsName)
+	}
+	return display(), nil
+}
+
+// lockState looks at the collection that go-keyring will use.
+func lockState(ctx context.Context, bus *dbus.Conn, collections []dbus.ObjectPath) (prompts bool, err error) {
+	path := loginCollection
+	if !slices.Contains(collections, path) {
+		err := bus.Object(secretsName, secretsPath).
+			CallWithContext(ctx, secretsInterface+".ReadAlias", dbus.FlagNoAutoStart, "default").Store(&path)
+		switch missing := err != nil || path == "/"; {
+		case missing && display():
+			return true, nil // the service may offer to make one
+		case missing:
+			return false, absent("it has no collection, and there is no display to make one on")
+		}
+	}
+	var locked bool
+	if err := property(ctx, bus, path, collectionLocked, "Locked", &locked); err != nil {
+		return false, &UnavailableError{Reason: Failed, Backend: secretService, Err: err}
+	}
+	switch {
+	case !locked:
+		return false, nil
+	case display():
+		return true, nil
+	case isKWallet(ctx, bus):
+		return false, nil // it says so of wallets that it opens without a question
+	}
+	// A prompt could still appear, on a desktop that nobody sits at: the session
+	// bus of somebody who came over SSH is that of the machine's screen.
+	return false, &UnavailableError{Reason: Locked, Backend: secretService, Err: errors.New("there is no display to unlock it on")}
+}
+
+// display reports whether a prompt could be seen.
+func display() bool { return os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != "" }
+
+func isKWallet(ctx context.Context, bus *dbus.Conn) bool {
+	owner := func(name string) (unique string) {
+		if bus.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.GetNameOwner", 0, name).Store(&unique) != nil {
+			return ""
+		}
+		return unique
+	}
+	secrets := owner(secretsName)
+	for _, name := range []string{"org.kde.kwalletd5", "org.kde.kwalletd6", "org.kde.secretservicecompat"} {
+		if secrets != "" && owner(name) == secrets {
+			return true
+		}
+	}
+	return false
+}
+
+// dbusReason tells what an error of the bus or of the service means.
+func dbusReason(err error) (Reason, bool) {
+	e, ok := errors.AsType[dbus.Error](err)
+	if !ok {
+		return "", false
+	}
+	switch e.Name {
+	case "org.freedesktop.Secret.Error.IsLocked":
+		return Locked, true
+	case errServiceUnknown, errNameHasNoOwner:
+		return Absent, true
+	}
+	return "", false
+}
+
+// dbusTransient reports whether an item went away between two calls.
+func dbusTransient(err error) bool {
+	e, ok := errors.AsType[dbus.Error](err)
+	return ok && slices.Contains([]string{
+		"org.freedesktop.DBus.Error.UnknownMethod", "org.freedesktop.DBus.Error.UnknownObject", "org.freedesktop.Secret.Error.NoSuchObject",
+	}, e.Name)
+}

@@ -1,0 +1,178 @@
+package store
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/oauth-login/oauth-login/grant"
+)
+
+// A Record is one login as it is stored: the token, and what is needed to use
+// it later without asking anything again.
+type Record struct {
+	// Issuer, ClientID and Profile are the key of the login.
+	Issuer, ClientID, Profile string
+	// Token is what the provider gave last. It is shared: do not change it.
+	Token *grant.Token
+	// SignedInAt is when the person signed in, RefreshedAt when the token was
+	// refreshed last; the zero time when it never was.
+	SignedInAt, RefreshedAt time.Time
+
+	// A pointer, so that fmt prints its address and not the client secret.
+	settings *settings
+}
+
+// Client returns a new client with the settings of the sign-in, for the same
+// issuer. HTTPClient, Header and Auth belong to a process and are not stored;
+// of Auth, the name of its method is.
+func (r *Record) Client() *grant.Client {
+	client := &grant.Client{Issuer: r.Issuer, ClientID: r.ClientID}
+	if r.settings != nil {
+		r.settings.apply(client)
+	}
+	return client
+}
+
+// refreshed returns the record after a refresh.
+func (r *Record) refreshed(token *grant.Token) *Record {
+	next := *r
+	next.Token, next.RefreshedAt = token, now()
+	return &next
+}
+
+// ttl is how long the token of r has to live to be handed out. A token whose
+// whole life is short may not be asked for more than half of it, or every call
+// would refresh it.
+func (r *Record) ttl(least time.Duration) time.Duration {
+	since := r.RefreshedAt
+	if since.IsZero() {
+		since = r.SignedInAt
+	}
+	return max(0, min(least, r.Token.Expiry.Sub(since)/2))
+}
+
+// now is the time as records hold it: without a monotonic part.
+func now() time.Time { return time.Now().UTC().Round(0) }
+
+const (
+	recordMagic   = "OL"
+	recordVersion = 1
+	recordCodec   = "j" // the payload is JSON
+	recordMax     = 1 << 20
+)
+
+// wire is the payload of a record. A change that an older version must not
+// ignore, when it saves the login again, needs a new recordVersion.
+type wire struct {
+	Issuer      string          `json:"issuer"`
+	ClientID    string          `json:"client_id"`
+	Profile     string          `json:"profile,omitzero"`
+	SignedInAt  time.Time       `json:"signed_in_at"`
+	RefreshedAt time.Time       `json:"refreshed_at,omitzero"`
+	Settings    *settings       `json:"client,omitzero"`
+	Token       json.RawMessage `json:"token"`
+}
+
+// encode returns the record as one line of printable ASCII:
+//
+//	OL1 j <checksum> <JSON>
+//
+// Keychains lose what is not ASCII (KWallet), drop whole collections over a line
+// break (gnome-keyring) and return half of what they were given; so nothing but
+// ASCII is written, and nothing is believed without its checksum.
+func (r *Record) encode() ([]byte, error) {
+	token, err := r.Token.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	w := wire{
+		Issuer: r.Issuer, ClientID: r.ClientID, Profile: r.Profile, SignedInAt: r.SignedInAt,
+		RefreshedAt: r.RefreshedAt, Settings: r.settings, Token: token,
+	}
+	payload, err := json.Marshal(w)
+	if err != nil {
+		return nil, err
+	}
+	header := recordMagic + strconv.Itoa(recordVersion) + " " + recordCodec + " "
+	payload = escapeNonASCII(payload)
+	record := append([]byte(header+checksum(payload)+" "), payload...)
+	if len(record) > recordMax {
+		return nil, fmt.Errorf("%w: the login takes %d bytes, more than 1 MiB", grant.ErrArgument, len(record))
+	}
+	return record, nil
+}
+
+// decodeRecord returns what encode encoded, a *DamagedError or ErrNewer.
+func decodeRecord(record []byte) (*Record, error) {
+	rest, ok := bytes.CutPrefix(record, []byte(recordMagic))
+	version, rest, found := bytes.Cut(rest, []byte(" "))
+	number, err := strconv.ParseUint(string(version), 10, 16)
+	switch {
+	case len(record) == 0:
+		return nil, &DamagedError{Reason: "it is empty"}
+	case !ok || !found || err != nil || version[0] == '0':
+		return nil, &DamagedError{Reason: "it is not a record of this program"}
+	case number > recordVersion:
+		return nil, ErrNewer
+	}
+	codec, rest, _ := bytes.Cut(rest, []byte(" "))
+	sum, payload, _ := bytes.Cut(rest, []byte(" "))
+	switch {
+	case string(sum) != checksum(payload):
+		return nil, &DamagedError{Reason: "its checksum does not fit"}
+	case string(codec) != recordCodec:
+		return nil, &DamagedError{Reason: "its encoding is unknown"}
+	}
+	return decodePayload(payload)
+}
+
+func decodePayload(payload []byte) (*Record, error) {
+	var w wire
+	if err := json.Unmarshal(payload, &w); err != nil {
+		return nil, &DamagedError{Reason: "it is not JSON of the right form"} // the error would quote it
+	}
+	r := &Record{
+		Issuer: w.Issuer, ClientID: w.ClientID, Profile: w.Profile,
+		SignedInAt: w.SignedInAt, RefreshedAt: w.RefreshedAt, settings: w.Settings, Token: &grant.Token{},
+	}
+	if err := r.Token.UnmarshalBinary(w.Token); err != nil {
+		return nil, &DamagedError{Reason: "its token cannot be read"}
+	}
+	return r, nil
+}
+
+// checksum finds damage, not forgery: who can write to the keychain can write
+// what they like.
+func checksum(payload []byte) string {
+	sum := sha256.Sum256(payload)
+	return hex.EncodeToString(sum[:16])
+}
+
+// escapeNonASCII rewrites JSON. Characters that are not ASCII can stand within
+// strings only. DEL is ASCII but not printable, and JSON allows it.
+func escapeNonASCII(data []byte) []byte {
+	var b strings.Builder
+	b.Grow(len(data))
+	for len(data) > 0 {
+		r, size := utf8.DecodeRune(data)
+		switch {
+		case r < 0x7f:
+			b.WriteByte(byte(r))
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+		data = data[size:]
+	}
+	return []byte(b.String())
+}

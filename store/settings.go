@@ -1,0 +1,91 @@
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"reflect"
+	"time"
+
+	"github.com/oauth-login/oauth-login/grant"
+)
+
+// settings are the fields of a grant.Client that a later process needs.
+type settings struct {
+	Server      json.RawMessage `json:"server,omitzero"` // metadata, where nothing is to be discovered
+	Secret      string          `json:"client_secret,omitzero"`
+	AuthMethod  string          `json:"token_endpoint_auth_method,omitzero"`
+	Scopes      []string        `json:"scopes,omitzero"`
+	Prompt      string          `json:"prompt,omitzero"`
+	LoginHint   string          `json:"login_hint,omitzero"`
+	ACRValues   string          `json:"acr_values,omitzero"`
+	MaxAge      *int            `json:"max_age,omitzero"`
+	Audience    string          `json:"audience,omitzero"`
+	Resources   []string        `json:"resources,omitzero"`
+	AuthParams  url.Values      `json:"authorization_parameters,omitzero"`
+	TokenParams url.Values      `json:"token_parameters,omitzero"`
+
+	IDTokenAlg      string        `json:"id_token_signed_response_alg,omitzero"`
+	RequireAuthTime bool          `json:"require_auth_time,omitzero"`
+	DefaultMaxAge   *int          `json:"default_max_age,omitzero"`
+	ClockSkew       time.Duration `json:"clock_skew,omitzero"`      // nanoseconds
+	ClockTolerance  time.Duration `json:"clock_tolerance,omitzero"` // nanoseconds
+	MTLSAliases     bool          `json:"use_mtls_endpoint_aliases,omitzero"`
+	Insecure        bool          `json:"allow_insecure_requests,omitzero"`
+}
+
+// settingsOf copies what is to be stored of a client.
+func settingsOf(c *grant.Client) (*settings, error) {
+	s := &settings{
+		Secret: string(c.ClientSecret), AuthMethod: c.TokenEndpointAuthMethod, Scopes: c.Scopes, Prompt: c.Prompt,
+		LoginHint: c.LoginHint, ACRValues: c.ACRValues, MaxAge: c.MaxAge, Audience: c.Audience, Resources: c.Resources,
+		AuthParams: c.AuthorizationParameters, TokenParams: c.TokenParameters,
+		IDTokenAlg: c.IDTokenSignedResponseAlg, RequireAuthTime: c.RequireAuthTime, DefaultMaxAge: c.DefaultMaxAge,
+		ClockSkew: c.ClockSkew, ClockTolerance: c.ClockTolerance, MTLSAliases: c.UseMTLSEndpointAliases,
+		Insecure: c.AllowInsecureRequests,
+	}
+	if c.Auth != nil {
+		s.Secret, s.AuthMethod = "", c.Auth.Method() // Auth replaces both
+	}
+	if c.Server != nil {
+		server, err := json.Marshal(c.Server)
+		if err != nil {
+			return nil, err
+		}
+		s.Server = server
+	}
+	return s.copy()
+}
+
+// copy shares no slice or map with s. It also proves that s survives being
+// stored: encoding/json would silently replace what is not UTF-8.
+func (s *settings) copy() (*settings, error) {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	var c settings
+	if err := json.Unmarshal(data, &c); err != nil {
+		return nil, err
+	}
+	if !reflect.DeepEqual(s, &c) {
+		return nil, fmt.Errorf("%w: a setting of the client is not valid UTF-8", grant.ErrArgument)
+	}
+	return &c, nil
+}
+
+// apply gives the settings to a client.
+func (s *settings) apply(c *grant.Client) {
+	c.ClientSecret, c.TokenEndpointAuthMethod, c.Scopes, c.Prompt = grant.Secret(s.Secret), s.AuthMethod, s.Scopes, s.Prompt
+	c.LoginHint, c.ACRValues, c.MaxAge, c.Audience, c.Resources = s.LoginHint, s.ACRValues, s.MaxAge, s.Audience, s.Resources
+	c.AuthorizationParameters, c.TokenParameters = s.AuthParams, s.TokenParams
+	c.IDTokenSignedResponseAlg, c.RequireAuthTime, c.DefaultMaxAge = s.IDTokenAlg, s.RequireAuthTime, s.DefaultMaxAge
+	c.ClockSkew, c.ClockTolerance, c.UseMTLSEndpointAliases = s.ClockSkew, s.ClockTolerance, s.MTLSAliases
+	c.AllowInsecureRequests = s.Insecure
+	if s.Server != nil {
+		c.Server = &grant.AuthorizationServer{}
+		// It was encoded by the same type, and the checksum was right. What
+		// cannot be decoded stays empty, and an empty endpoint is refused.
+		_ = json.Unmarshal(s.Server, c.Server)
+	}
+}

@@ -1,0 +1,289 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/oauth-login/oauth-login/grant"
+)
+
+const defaultMinTTL = 30 * time.Second
+
+// A Source hands out valid tokens of one login: from the store, by refreshing,
+// or by signing the person in, in this order. The literal is the constructor:
+//
+//	source := &store.Source{Client: client, Login: login}
+//
+// A Source is safe for concurrent use; do not change its fields or copy it after
+// the first use. Many callers at once cause one refresh and one login. A caller
+// whose context ends leaves at once and the others are not disturbed: a refresh
+// that was sent is finished and saved even if nobody waits any more, because a
+// refresh token that rotates is spent by sending it.
+type Source struct {
+	// Client is the client to refresh with. Required. Issuer (or Server) and
+	// ClientID choose the login.
+	Client *grant.Client
+	// Login asks the person for a token; nil means that nobody may be asked.
+	// It has to call save before it tells the person that they are signed
+	// in, and to fail when save fails. If it does not call save, Source saves
+	// what it returns.
+	Login func(ctx context.Context, save func(context.Context, *grant.Token) error) (*grant.Token, error)
+	// Store holds the login; nil means a Keychain of the Source's own.
+	Store Store
+	// Profile tells logins of the same issuer and client apart, such as two
+	// accounts. The empty name is a profile too.
+	Profile string
+	// MinTTL is how long a token has to live to be handed out without a refresh;
+	// 0 means 30 seconds. No token is asked for more than half of its life. A
+	// token that cannot be replaced, for want of a refresh token or because the
+	// server cannot be reached, is handed out until it expires.
+	MinTTL time.Duration
+
+	mu       sync.Mutex
+	keychain *Keychain     // stands in for a nil Store
+	turn     chan struct{} // held while the login is being changed
+	// Calls of Token, Refresh and SignIn under way.
+	asking, refreshing, signing *flight
+	held                        *Record  // the login as it was last loaded or saved here
+	changes                     int      // counts the changes made here
+	unsaved                     *unsaved // a refreshed login that the store did not take
+}
+
+// Token returns a token that is valid now. It is shared among callers: do not
+// change it.
+//
+// A token in the store costs one look into it; later calls use what that found
+// until it nears its end. A refreshed token is saved before it is handed out.
+// If saving fails, both the token and an error are returned, as the token that
+// it replaces may be spent; the next call tries to save it again.
+//
+// Without a usable token, Token calls Login, or returns ErrLoginRequired if that
+// is nil. It never does so for an error of the network, of the server (5xx) or
+// of the store.
+func (s *Source) Token(ctx context.Context) (*grant.Token, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	if held, _ := s.remembered(); s.fresh(held) {
+		return held.Token, nil
+	}
+	return s.share(ctx, &s.asking, s.token)
+}
+
+// Refresh returns a new token even if the old one has not expired, for instance
+// after an API has refused that. It never calls Login. Many calls at once cause
+// one refresh. Errors are those of Token.
+func (s *Source) Refresh(ctx context.Context) (*grant.Token, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	return s.share(ctx, &s.refreshing, func(ctx context.Context) (*grant.Token, error) {
+		done, err := s.take(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
+		return s.renew(ctx, true)
+	})
+}
+
+// SignIn signs the person in, whatever is stored, and replaces the login. It
+// makes sure that the store works before it calls Login. An error that comes
+// with a token means that the token is good, and that Login failed after it was
+// saved, or saving failed.
+func (s *Source) SignIn(ctx context.Context) (*grant.Token, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	if s.Login == nil {
+		return nil, fmt.Errorf("%w: Source.Login is nil", grant.ErrArgument)
+	}
+	return s.share(ctx, &s.signing, func(ctx context.Context) (*grant.Token, error) {
+		done, err := s.take(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
+		return s.signIn(ctx)
+	})
+}
+
+// Load returns the login as it is stored, valid or not, without the network.
+// There is none: ErrNotFound.
+func (s *Source) Load(ctx context.Context) (*Record, error) {
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
+	return s.load(ctx)
+}
+
+// Delete forgets this login, and no other. There is none: ErrNotFound. Tokens
+// stay valid at the provider; grant.Client.Revoke ends them.
+func (s *Source) Delete(ctx context.Context) error {
+	if err := s.check(ctx); err != nil {
+		return err
+	}
+	done, err := s.take(ctx) // a refresh under way would bring the login back
+	if err != nil {
+		return err
+	}
+	defer done()
+	if _, err := s.load(ctx); errors.Is(err, ErrNewer) {
+		return err // it may consist of parts that this version does not know
+	}
+	err = s.store().Delete(ctx, s.key())
+	if err == nil || errors.Is(err, ErrNotFound) {
+		s.changed(nil)
+	}
+	return err
+}
+
+// check refuses what could name another login than the one that is meant.
+func (s *Source) check(ctx context.Context) error {
+	if s.Client == nil {
+		return fmt.Errorf("%w: Source.Client is nil", grant.ErrArgument)
+	}
+	if s.issuer() == "" || s.Client.ClientID == "" {
+		return fmt.Errorf("%w: the client has no issuer or no client_id", grant.ErrArgument)
+	}
+	for _, name := range []string{s.issuer(), s.Client.ClientID, s.Profile} {
+		if strings.Contains(name, "\n") || !utf8.ValidString(name) {
+			return fmt.Errorf("%w: %q has a line break or is not valid UTF-8", grant.ErrArgument, name)
+		}
+	}
+	return ctx.Err()
+}
+
+func (s *Source) issuer() string {
+	if s.Client.Server != nil {
+		return s.Client.Server.Issuer
+	}
+	return s.Client.Issuer
+}
+
+func (s *Source) key() string { return itemKey(s.issuer(), s.Client.ClientID, s.Profile) }
+
+func (s *Source) store() Store {
+	if s.Store != nil {
+		return s.Store
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.keychain == nil {
+		s.keychain = &Keychain{}
+	}
+	return s.keychain
+}
+
+// load reads the login. One of another issuer or client is refused, so that no
+// refresh token ever goes to a server that did not give it.
+func (s *Source) load(ctx context.Context) (*Record, error) {
+	data, err := s.store().Load(ctx, s.key())
+	if err != nil {
+		return nil, err
+	}
+	record, err := decodeRecord(data)
+	if err != nil {
+		return nil, err
+	}
+	if record.Issuer != s.issuer() || record.ClientID != s.Client.ClientID || record.Profile != s.Profile {
+		return nil, &DamagedError{Reason: "it belongs to another issuer, client or profile"}
+	}
+	return record, nil
+}
+
+// save writes the login. Once that has begun it is not cut short by ctx: the
+// store bounds it, and half a save would leave nobody knowing what is there.
+func (s *Source) save(ctx context.Context, record *Record) error {
+	data, err := record.encode()
+	if err != nil {
+		return err
+	}
+	if err := s.store().Save(context.WithoutCancel(ctx), s.key(), data); err != nil {
+		return err
+	}
+	s.changed(record)
+	return nil
+}
+
+// remembered returns the login that was loaded or saved last, nil for none, and
+// the number of changes until then.
+func (s *Source) remembered() (*Record, int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.held, s.changes
+}
+
+// remember keeps a login that was loaded after the given number of changes. It
+// is of no use if it has changed in the meantime.
+func (s *Source) remember(record *Record, changes int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changes == changes {
+		s.held = record
+	}
+}
+
+// changed notes what this Source has made of the login, nil for none.
+func (s *Source) changed(record *Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held, s.unsaved = record, nil
+	s.changes++
+}
+
+// fresh reports whether the token of a record may be handed out.
+func (s *Source) fresh(record *Record) bool {
+	least := s.MinTTL
+	if least == 0 {
+		least = defaultMinTTL
+	}
+	return record != nil && record.Token.Valid(record.ttl(least))
+}
+
+// signIn has the person sign in. The caller has the turn.
+func (s *Source) signIn(ctx context.Context) (*grant.Token, error) {
+	// Everything that could keep the tokens from being stored is found out
+	// before the person is asked.
+	if prober, ok := s.store().(interface{ Probe(context.Context) error }); ok {
+		if err := prober.Probe(ctx); err != nil {
+			return nil, err
+		}
+	}
+	_, err := s.load(ctx)
+	if _, damaged := errors.AsType[*DamagedError](err); err != nil && !damaged && !errors.Is(err, ErrNotFound) {
+		return nil, err
+	}
+	settings, err := settingsOf(s.Client)
+	if err != nil {
+		return nil, err
+	}
+	var saved atomic.Pointer[grant.Token] // Login may save from a goroutine of its own
+	save := func(ctx context.Context, token *grant.Token) error {
+		if token == nil {
+			return fmt.Errorf("%w: Login has no token to save", grant.ErrArgument)
+		}
+		err := s.save(ctx, &Record{
+			Issuer: s.issuer(), ClientID: s.Client.ClientID, Profile: s.Profile,
+			Token: token, SignedInAt: now(), settings: settings,
+		})
+		if err == nil {
+			saved.Store(token)
+		}
+		return err
+	}
+	token, err := s.Login(ctx, save)
+	if err != nil {
+		return saved.Load(), err
+	}
+	if token == nil || token != saved.Load() {
+		err = save(ctx, token)
+	}
+	return token, err
+}

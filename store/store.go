@@ -1,0 +1,77 @@
+// Package store keeps the tokens of a login and keeps them fresh.
+//
+// # What to call
+//
+// A Source is all that most programs need. It finds the login in the keychain,
+// refreshes it when it has to, and signs the person in when nothing else helps:
+//
+//	source := &store.Source{Client: client, Login: login} // Login nil: never interactive
+//	token, err := source.Token(ctx)
+//	resp, err := source.HTTPClient().Get("https://api.example/me")
+//
+// Login is any function that gets a token from the person; loopback.Login is
+// the usual one. Source.TokenSource joins code that is written for
+// golang.org/x/oauth2.
+//
+// # Where tokens are
+//
+// In the keychain of the operating system (Keychain): Secret Service, macOS
+// Keychain or Windows Credential Manager. It protects them at rest and from
+// other users, not from programs of the same user. Nothing falls back to
+// another place when there is no keychain: that is an *UnavailableError, and it
+// comes before the browser opens. Memory keeps tokens as long as the process
+// lives, and any other Store can stand in.
+//
+// One login is one item. Its name is a hash of issuer, client and profile, so
+// that a locked keychain tells nobody where the person has accounts. Items of
+// other programs are never touched.
+//
+// # What is promised
+//
+// A token is saved, and read back, before it is handed out. A refresh token is
+// sent to the issuer that gave it and to nobody else, and once, however many
+// goroutines ask at the same time. A network error or a server in trouble
+// deletes nothing and opens no browser. A record that is damaged, or of a newer
+// version, is never overwritten unless a person signs in anew; the newer one not
+// even then. Every wait has an end.
+//
+// # Errors
+//
+//	ErrLoginRequired   only a person can help, and Source.Login is nil
+//	ErrNotFound        nothing is stored
+//	ErrNewer           what is stored is of a newer version of this package
+//	*DamagedError      what is stored cannot be read
+//	*UnavailableError  the keychain cannot be used: why, and what to do
+//
+// Refusals by the server are those of package grant.
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+)
+
+// A Store keeps one record under each key. Keys are 32 lower-case hexadecimal
+// digits. Records are printable ASCII on one line; Source checks that they come
+// back whole. A Store is safe for concurrent use.
+//
+// Two more methods are used where a Store has them: Probe(context.Context)
+// error tells whether a record could be saved, before a person signs in; Name()
+// string is what people call the place.
+type Store interface {
+	// Load returns the record that was saved last, or ErrNotFound.
+	Load(ctx context.Context, key string) ([]byte, error)
+	// Save replaces the record. When it returns nil, the record is there; when
+	// it fails, the old one is, as far as that can be known.
+	Save(ctx context.Context, key string, record []byte) error
+	// Delete removes the record, or returns ErrNotFound.
+	Delete(ctx context.Context, key string) error
+}
+
+// itemKey names a login: 128 bits of a hash, because names of items can be read
+// while a keychain is locked, and Windows compares them without regard to case.
+func itemKey(issuer, clientID, profile string) string {
+	sum := sha256.Sum256([]byte("oauth-login/1\n" + issuer + "\n" + clientID + "\n" + profile))
+	return hex.EncodeToString(sum[:16])
+}

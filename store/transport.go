@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"golang.org/x/oauth2"
+
+	"github.com/oauth-login/oauth-login/grant"
+)
+
+// HTTPClient returns a client that adds a valid token to every request, as a
+// bearer token in the Authorization header (RFC 6750, section 2.1). The token is
+// got with the context of the request. Requests go through the transport of
+// Client.HTTPClient if there is one.
+//
+// The token goes over https only, or over http to a loopback host; anything else
+// is an error (RFC 6750, section 5.3). A request that has an Authorization header
+// keeps it. A redirect that leads to another scheme, host or port, or comes back
+// from one, is followed without the token.
+func (s *Source) HTTPClient() *http.Client {
+	return &http.Client{Transport: &transport{source: s}}
+}
+
+type transport struct{ source *Source }
+
+// RoundTrip sends a copy of the request with the token.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Header.Get("Authorization") != "" || !stayed(req) {
+		return t.base().RoundTrip(req)
+	}
+	token, err := t.token(req)
+	if err != nil {
+		if req.Body != nil {
+			req.Body.Close() // RoundTrip has to, on errors too
+		}
+		return nil, err
+	}
+	authorized := req.Clone(req.Context())
+	authorized.Header.Set("Authorization", "Bearer "+string(token.AccessToken))
+	resp, err := t.base().RoundTrip(authorized)
+	if resp != nil {
+		resp.Request = req // without the token
+	}
+	return resp, err
+}
+
+func (t *transport) base() http.RoundTripper {
+	if c := t.source.Client; c != nil && c.HTTPClient != nil && c.HTTPClient.Transport != nil {
+		return c.HTTPClient.Transport
+	}
+	return http.DefaultTransport
+}
+
+func (t *transport) token(req *http.Request) (*grant.Token, error) {
+	if !confidential(req.URL) {
+		return nil, fmt.Errorf("%w: a token is not sent over %s to %s", grant.ErrArgument, req.URL.Scheme, req.URL.Host)
+	}
+	token, err := t.source.Token(req.Context())
+	if err != nil {
+		return nil, err
+	}
+	if token.TokenType != "" && !strings.EqualFold(token.TokenType, "bearer") {
+		return nil, fmt.Errorf("the token is not a bearer token but of the type %q", token.TokenType)
+	}
+	return token, nil
+}
+
+// stayed reports whether every redirect that led to a request stayed where the
+// caller sent the first one.
+func stayed(req *http.Request) bool {
+	for req.Response != nil {
+		previous := req.Response.Request
+		if previous == nil || origin(previous.URL) != origin(req.URL) {
+			return false
+		}
+		req = previous
+	}
+	return true
+}
+
+// origin is scheme, host and port (RFC 6454, section 4).
+func origin(u *url.URL) string {
+	host := strings.ToLower(u.Host)
+	if u.Port() == "" {
+		host += map[string]string{"https": ":443", "http": ":80"}[u.Scheme]
+	}
+	return u.Scheme + "://" + host
+}
+
+func confidential(u *url.URL) bool {
+	if u.Scheme == "https" {
+		return true
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	loopback := err == nil && addr.Unmap().IsLoopback() || strings.EqualFold(u.Hostname(), "localhost")
+	return u.Scheme == "http" && loopback
+}
+
+// TokenSource returns the Source as golang.org/x/oauth2 knows it; ctx is used
+// for every token. Its tokens have no refresh token: whoever spent it elsewhere
+// would end the login.
+func (s *Source) TokenSource(ctx context.Context) oauth2.TokenSource {
+	return tokenSource(func() (*oauth2.Token, error) {
+		token, err := s.Token(ctx)
+		if err != nil {
+			return nil, err
+		}
+		converted := token.OAuth2()
+		converted.RefreshToken = ""
+		return converted, nil
+	})
+}
+
+type tokenSource func() (*oauth2.Token, error)
+
+func (f tokenSource) Token() (*oauth2.Token, error) { return f() }
