@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 
 	"github.com/oauth-login/oauth-login/grant"
 )
@@ -14,6 +15,8 @@ type flight struct {
 	cancel  context.CancelFunc
 	waiting int // callers, guarded by Source.mu
 }
+
+var errGone = errors.New("the login function ended its goroutine")
 
 // share waits for the flight in slot, which it starts with do if there is none.
 // The context of do ends when the last caller has left.
@@ -41,10 +44,10 @@ func (s *Source) board(ctx context.Context, slot **flight, do func(context.Conte
 		return *slot
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	f := &flight{done: make(chan struct{}), cancel: cancel, waiting: 1}
+	f := &flight{done: make(chan struct{}), cancel: cancel, waiting: 1, err: errGone}
 	*slot = f
 	go func() {
-		defer func() { // also when do ends the goroutine
+		defer func() { // also when do ends the goroutine and returns nothing
 			cancel()
 			s.mu.Lock()
 			s.land(slot, f)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -26,8 +27,18 @@ type Record struct {
 	// refreshed last; the zero time when it never was.
 	SignedInAt, RefreshedAt time.Time
 
-	// A pointer, so that fmt prints its address and not the client secret.
 	settings *settings
+}
+
+// Format prints which login it is and no secret, whatever the verb: fmt cannot
+// know that there are secrets in the unexported fields.
+func (r Record) Format(f fmt.State, _ rune) { formatLogin(f, r.Issuer, r.ClientID, r.Profile) }
+
+func formatLogin(w io.Writer, issuer, clientID, profile string) {
+	fmt.Fprintf(w, "login of %q at %q", clientID, issuer)
+	if profile != "" {
+		fmt.Fprintf(w, " (%q)", profile)
+	}
 }
 
 // Client returns a new client with the settings of the sign-in, for the same

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,6 +54,15 @@ type Source struct {
 	held                        *Record  // the login as it was last loaded or saved here
 	changes                     int      // counts the changes made here
 	unsaved                     *unsaved // a refreshed login that the store did not take
+}
+
+// Format prints which login it is and no secret, whatever the verb.
+func (s *Source) Format(f fmt.State, _ rune) {
+	if s == nil || s.Client == nil {
+		io.WriteString(f, "login of nobody")
+		return
+	}
+	formatLogin(f, s.issuer(), s.Client.ClientID, s.Profile)
 }
 
 // Token returns a token that is valid now. It is shared among callers: do not

@@ -1,0 +1,391 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/zalando/go-keyring"
+)
+
+// A fakeRing is a keychain with faults. A hook that is nil does nothing; one
+// that returns true takes the place of the operation.
+type fakeRing struct {
+	get, set, del func(user string, secret *string) (bool, error)
+
+	mu    sync.Mutex
+	items map[string]string
+	log   []string
+}
+
+func (r *fakeRing) note(what, user string, hook func(string, *string) (bool, error), secret *string) (bool, error) {
+	r.mu.Lock()
+	kind := "record"
+	if strings.HasSuffix(user, canarySuffix) {
+		kind = "canary"
+	}
+	r.log = append(r.log, what+" "+kind)
+	r.mu.Unlock()
+	if hook == nil {
+		return false, nil
+	}
+	return hook(user, secret)
+}
+
+func (r *fakeRing) Get(service, user string) (secret string, err error) {
+	if done, err := r.note("get", user, r.get, &secret); done {
+		return secret, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	secret, ok := r.items[service+":"+user]
+	if !ok {
+		return "", keyring.ErrNotFound
+	}
+	return secret, nil
+}
+
+func (r *fakeRing) Set(service, user, secret string) error {
+	if done, err := r.note("set", user, r.set, &secret); done {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.items == nil {
+		r.items = map[string]string{}
+	}
+	r.items[service+":"+user] = secret
+	return nil
+}
+
+func (r *fakeRing) Delete(service, user string) error {
+	if done, err := r.note("delete", user, r.del, nil); done {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.items[service+":"+user]; !ok {
+		return keyring.ErrNotFound
+	}
+	delete(r.items, service+":"+user)
+	return nil
+}
+
+func (r *fakeRing) took() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	log := strings.Join(r.log, ", ")
+	r.log = nil
+	return log
+}
+
+func ready(context.Context) (bool, error) { return false, nil }
+
+func newFakeKeychain(goos string, r ring) *Keychain {
+	return &Keychain{ring: r, probe: ready, goos: goos}
+}
+
+const testKey = "0123456789abcdef0123456789abcdef"
+
+func TestKeychainRoundTrip(t *testing.T) {
+	r := &fakeRing{}
+	k := newFakeKeychain("linux", r)
+	ctx := t.Context()
+	if _, err := k.Load(ctx, testKey); !errors.Is(err, ErrNotFound) {
+		t.Errorf("Load of nothing: %v", err)
+	}
+	if err := k.Delete(ctx, testKey); !errors.Is(err, ErrNotFound) {
+		t.Errorf("Delete of nothing: %v", err)
+	}
+	r.took()
+	for _, secret := range []string{"one", "two"} {
+		if err := k.Save(ctx, testKey, []byte(secret)); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.took(); got != "set record, get record" {
+			t.Errorf("Save did %s", got)
+		}
+		if got, err := k.Load(ctx, testKey); err != nil || string(got) != secret {
+			t.Errorf("Load: %q, %v", got, err)
+		}
+		if got := r.took(); got != "get record" {
+			t.Errorf("Load did %s", got)
+		}
+	}
+	if _, ok := r.items["oauth-login:"+testKey+".a.0"]; !ok || len(r.items) != 1 {
+		t.Errorf("items %v", r.items)
+	}
+	if err := k.Probe(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.took(); got != "set canary, get canary, delete canary, get canary" {
+		t.Errorf("Probe did %s", got)
+	}
+	if err := k.Delete(ctx, testKey); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.items) != 0 {
+		t.Errorf("left %v", r.items)
+	}
+}
+
+// The keychain reports success and does something else.
+func TestKeychainThatLies(t *testing.T) {
+	lose := func(string, *string) (bool, error) { return true, nil }
+	torn := &fakeRing{}
+	torn.set = func(user string, secret *string) (bool, error) {
+		torn.items = map[string]string{service + ":" + user: (*secret)[:1]}
+		return true, nil
+	}
+	tests := map[string]struct {
+		ring *fakeRing
+		call func(*Keychain) error
+		want string
+	}{
+		"an item is torn":          {torn, save("new"), "reported success"},
+		"a new item is lost":       {&fakeRing{set: lose}, save("new"), "reported success"},
+		"a change is lost":         {&fakeRing{set: lose, items: map[string]string{"oauth-login:" + testKey + ".a.0": "old"}}, save("new"), "reported success"},
+		"an item is emptied":       {&fakeRing{get: lose}, save("new"), "reported success"},
+		"a deletion is dismissed":  {&fakeRing{del: lose, items: map[string]string{"oauth-login:" + testKey + ".a.0": "old"}}, remove, "still there"},
+		"a canary is lost":         {&fakeRing{set: lose}, probe, "reported success"},
+		"a canary cannot be freed": {&fakeRing{del: lose}, probe, "still there"},
+		"a canary goes by itself":  {&fakeRing{del: func(string, *string) (bool, error) { return true, keyring.ErrNotFound }}, probe, "gone at once"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			err := test.call(newFakeKeychain("linux", test.ring))
+			unavailable, ok := errors.AsType[*UnavailableError](err)
+			if !ok || unavailable.Reason != NotStored || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want one with %q", err, test.want)
+			}
+		})
+	}
+}
+
+func save(secret string) func(*Keychain) error {
+	return func(k *Keychain) error { return k.Save(context.Background(), testKey, []byte(secret)) }
+}
+
+func remove(k *Keychain) error { return k.Delete(context.Background(), testKey) }
+
+func probe(k *Keychain) error { return k.Probe(context.Background()) }
+
+func load(k *Keychain) error {
+	_, err := k.Load(context.Background(), testKey)
+	return err
+}
+
+func TestKeychainErrors(t *testing.T) {
+	exit := func(status int) error { return fmt.Errorf("wrapped: %w", exitError(status)) }
+	tests := []struct {
+		goos string
+		err  error
+		want Reason // empty for ErrNotFound
+	}{
+		{"linux", keyring.ErrNotFound, ""},
+		{"darwin", exit(44), ""},
+		{"darwin", exit(36), Locked},
+		{"darwin", exit(51), Denied},
+		{"darwin", exit(128), Denied},
+		{"darwin", exit(1), Failed},
+		{"darwin", errors.New("fork/exec /usr/bin/security: no such file"), Failed},
+		{"windows", syscall.Errno(1312), Absent},
+		{"windows", syscall.Errno(8), Full},
+		{"windows", syscall.Errno(234), Failed},
+		{"windows", syscall.Errno(5), Failed},
+		{"linux", keyring.ErrUnsupportedPlatform, Absent},
+		{"linux", keyring.ErrSetDataTooBig, TooBig},
+		{"linux", errors.New("failed to unlock correct collection '/org/freedesktop/secrets/collection/login'"), Locked},
+		{"linux", syscall.Errno(8), Failed}, // means something else there
+		{"linux", exit(44), Failed},
+	}
+	for _, test := range tests {
+		fail := func(string, *string) (bool, error) { return true, test.err }
+		for name, call := range map[string]func(*Keychain) error{"load": load, "save": save("x"), "delete": remove, "probe": probe} {
+			if name == "save" || name == "probe" {
+				if test.want == "" {
+					continue // nothing can be missing where it is written
+				}
+			}
+			err := call(newFakeKeychain(test.goos, &fakeRing{get: fail, set: fail, del: fail}))
+			unavailable, ok := errors.AsType[*UnavailableError](err)
+			switch {
+			case test.want == "" && !errors.Is(err, ErrNotFound):
+				t.Errorf("%s, %s of %v: %v, want ErrNotFound", test.goos, name, test.err, err)
+			case test.want != "" && (!ok || unavailable.Reason != test.want):
+				t.Errorf("%s, %s of %v: %v, want %q", test.goos, name, test.err, err, test.want)
+			}
+			if ok && (len(unavailable.Hints()) == 0 || strings.HasSuffix(err.Error(), ".") || strings.Contains(err.Error(), "\n")) {
+				t.Errorf("hints %q for %q", unavailable.Hints(), err)
+			}
+		}
+	}
+}
+
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+func (e exitError) ExitCode() int { return int(e) }
+
+func TestKeychainRetriesCollisions(t *testing.T) {
+	for goos, collision := range map[string]error{"windows": syscall.Errno(234), "darwin": exitError(45)} {
+		failures := 2
+		r := &fakeRing{items: map[string]string{"oauth-login:" + testKey + ".a.0": "value"}}
+		r.get = func(string, *string) (bool, error) {
+			failures--
+			return failures >= 0, collision
+		}
+		got, err := newFakeKeychain(goos, r).Load(t.Context(), testKey)
+		if err != nil || string(got) != "value" {
+			t.Errorf("%s: %q, %v", goos, got, err)
+		}
+	}
+}
+
+// The limits of Windows and macOS, exactly, and what must not happen beyond.
+func TestKeychainLimits(t *testing.T) {
+	for goos, limit := range map[string]int{"windows": 2560, "darwin": 2994} {
+		r := &fakeRing{}
+		k := newFakeKeychain(goos, r)
+		if err := save(strings.Repeat("x", limit))(k); err != nil {
+			t.Errorf("%s, %d bytes: %v", goos, limit, err)
+		}
+		r.took()
+		err := save(strings.Repeat("x", limit+1))(k)
+		if unavailable, ok := errors.AsType[*UnavailableError](err); !ok || unavailable.Reason != TooBig || len(unavailable.Hints()) == 0 {
+			t.Errorf("%s, %d bytes: %v", goos, limit+1, err)
+		}
+		if got := r.took(); got != "" {
+			t.Errorf("%s: go-keyring was called: %s", goos, got)
+		}
+	}
+	user := testKey + recordSuffix
+	line := len("add-generic-password -U -s oauth-login -a "+user+" -w go-keyring-base64:\n") + (maxSecret("darwin", service, user)+2)/3*4
+	if line > 4095 || line+4 <= 4095 {
+		t.Errorf("the longest line on macOS has %d bytes", line)
+	}
+}
+
+func TestKeychainProbesBeforeEveryCall(t *testing.T) {
+	absent := &UnavailableError{Reason: Absent, Backend: "test"}
+	r := &fakeRing{}
+	k := newFakeKeychain("linux", r)
+	k.probe = func(context.Context) (bool, error) { return false, absent }
+	for name, call := range map[string]func(*Keychain) error{"load": load, "save": save("x"), "delete": remove, "probe": probe} {
+		if err := call(k); !errors.Is(err, absent) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if got := r.took(); got != "" {
+		t.Errorf("go-keyring was called: %s", got)
+	}
+}
+
+func TestKeychainThatHangs(t *testing.T) {
+	for _, prompts := range []bool{false, true} {
+		t.Run(fmt.Sprintf("prompts %v", prompts), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				release := make(chan struct{})
+				r := &fakeRing{items: map[string]string{"oauth-login:" + testKey + ".a.0": "value"}}
+				r.get = func(string, *string) (bool, error) { <-release; return false, nil }
+				k := newFakeKeychain("linux", r)
+				k.probe = func(context.Context) (bool, error) { return prompts, nil }
+				var waited time.Duration
+				start := time.Now()
+				k.Waiting = func(name string) { waited = time.Since(start) }
+				want := 5 * time.Second
+				if prompts {
+					want = time.Minute
+				}
+				assertTimeout(t, load(k))
+				if took := time.Since(start); took != want || waited != time.Second {
+					t.Errorf("took %v, want %v; said so after %v", took, want, waited)
+				}
+				// As long as that call is out, further ones fail at once.
+				r.took()
+				start = time.Now()
+				assertTimeout(t, save("newer")(k))
+				if took := time.Since(start); took != 0 || r.took() != "" {
+					t.Errorf("the next call took %v and reached go-keyring", took)
+				}
+				// It comes back.
+				close(release)
+				synctest.Wait()
+				if err := load(k); err != nil {
+					t.Errorf("after it came back: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func assertTimeout(t *testing.T, err error) {
+	t.Helper()
+	unavailable, ok := errors.AsType[*UnavailableError](err)
+	if !ok || unavailable.Reason != TimedOut {
+		t.Errorf("error %v, want a timeout", err)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v passes for the end of a context", err)
+	}
+}
+
+// A caller who leaves must not let the next one in while the keychain is still
+// at work: the older write could land after the newer one.
+func TestKeychainCallsOneAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &fakeRing{}
+		r.set = func(_ string, secret *string) (bool, error) {
+			if *secret == "old" {
+				time.Sleep(3 * time.Second)
+			}
+			return false, nil
+		}
+		k := newFakeKeychain("linux", r)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if err := k.Save(ctx, testKey, []byte("old")); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v", err)
+		}
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("left after %v", took)
+		}
+		if err := save("new")(k); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := k.Load(t.Context(), testKey); err != nil || string(got) != "new" {
+			t.Errorf("Load: %q, %v", got, err)
+		}
+	})
+}
+
+func TestKeychainTimeoutsAreAdjustable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &fakeRing{get: func(string, *string) (bool, error) { time.Sleep(time.Hour); return false, nil }}
+		k := newFakeKeychain("linux", r)
+		k.Timeout = time.Minute
+		start := time.Now()
+		assertTimeout(t, load(k))
+		if took := time.Since(start); took != time.Minute {
+			t.Errorf("took %v", took)
+		}
+		time.Sleep(time.Hour)
+	})
+}
+
+func TestKeychainName(t *testing.T) {
+	for goos, want := range map[string]string{
+		"linux": "Secret Service", "openbsd": "Secret Service", "darwin": "macOS Keychain", "windows": "Windows Credential Manager",
+	} {
+		if got := (&Keychain{goos: goos}).Name(); got != want {
+			t.Errorf("%s: %q", goos, got)
+		}
+	}
+}

@@ -1,0 +1,533 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/oauth-login/oauth-login/grant"
+	"github.com/oauth-login/oauth-login/store"
+)
+
+// The tests run in bubbles: time is simulated, and a goroutine that is left
+// behind fails the test.
+
+func TestTokenFromStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, time.Hour, "refresh")
+		source := s.source()
+		source.Login = never(t)
+		token, err := source.Token(t.Context())
+		check(t, token, err, "access", nil)
+		if got := s.took(); got != "load" {
+			t.Errorf("a token from the store took %q, want one load", got)
+		}
+		token, err = source.Token(t.Context())
+		check(t, token, err, "access", nil)
+		if got := s.took(); got != "" {
+			t.Errorf("a token in memory took %q", got)
+		}
+		if n := s.requests(); n != 0 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
+
+func TestTokenIsRefreshedAndSavedFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, time.Hour, "refresh")
+		before := s.stored(t)
+		time.Sleep(time.Hour - 20*time.Second) // less than the 30 seconds that a token has to live
+		source := s.source()
+		source.Login = never(t)
+		token, err := source.Token(t.Context())
+		check(t, token, err, "access-1", nil)
+		record := s.stored(t)
+		if record.Token.AccessToken != "access-1" || record.Token.RefreshToken != "refresh-1" {
+			t.Errorf("stored %q and %q", string(record.Token.AccessToken), string(record.Token.RefreshToken))
+		}
+		if !record.SignedInAt.Equal(before.SignedInAt) || !record.RefreshedAt.Equal(time.Now()) {
+			t.Errorf("signed in at %v, refreshed at %v; want %v and now", record.SignedInAt, record.RefreshedAt, before.SignedInAt)
+		}
+		if got := s.forms[0]; got.Get("refresh_token") != "refresh" || got.Get("client_id") != "cli" {
+			t.Errorf("sent %v", got)
+		}
+		if got := s.took(); got != "load load save" {
+			t.Errorf("a refresh took %q", got)
+		}
+		token, err = source.Token(t.Context())
+		check(t, token, err, "access-1", nil)
+		if got := s.took(); got != "" || s.requests() != 1 {
+			t.Errorf("the next call took %q and %d requests", got, s.requests()-1)
+		}
+	})
+}
+
+func TestManyCallersRefreshOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, -time.Second, "refresh")
+		s.delay = time.Second
+		source := s.source()
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				token, err := source.Token(t.Context())
+				check(t, token, err, "access-1", nil)
+			})
+		}
+		wg.Wait()
+		if n := s.requests(); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
+
+func TestCallerLeavesAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, -time.Second, "refresh")
+		s.delay = 10 * time.Second
+		source := s.source()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			token, err := source.Token(ctx)
+			check(t, token, err, "", context.DeadlineExceeded)
+			if took := time.Since(start); took != time.Second {
+				t.Errorf("left after %v", took)
+			}
+		})
+		wg.Go(func() {
+			token, err := source.Token(t.Context())
+			check(t, token, err, "access-1", nil)
+		})
+		wg.Wait()
+	})
+}
+
+// A refresh token that rotates is spent once it was sent. What it buys is saved
+// even if nobody waits for it.
+func TestRefreshIsFinishedWithoutCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, -time.Second, "refresh")
+		s.delay, s.slow = 10*time.Second, time.Second
+		source := s.source()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		token, err := source.Token(ctx)
+		check(t, token, err, "", context.DeadlineExceeded)
+		// A caller who comes now waits for that refresh, and starts no other.
+		token, err = source.Token(t.Context())
+		check(t, token, err, "access-1", nil)
+		if n := s.requests(); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+		if got := s.stored(t).Token.RefreshToken; got != "refresh-1" {
+			t.Errorf("stored %q", string(got))
+		}
+	})
+}
+
+func TestTroubleNeitherDeletesNorSignsIn(t *testing.T) {
+	offline := errors.New("network is unreachable")
+	for name, trouble := range map[string]func(*provider){
+		"network": func(p *provider) { p.fail = offline },
+		"5xx":     func(p *provider) { p.answer = func(url.Values) (int, any) { return 503, "down" } },
+		"429": func(p *provider) {
+			p.answer = func(url.Values) (int, any) { return 429, map[string]string{"error": "slow_down"} }
+		},
+		"no JSON":  func(p *provider) { p.answer = func(url.Values) (int, any) { return 200, "captive portal" } },
+		"too slow": func(p *provider) { p.delay = time.Hour },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := after(t, 20*time.Second, "refresh")
+				trouble(s.provider)
+				source := s.source()
+				source.Login = never(t)
+				if name != "too slow" {
+					token, err := source.Token(t.Context())
+					check(t, token, err, "access", nil) // it lives for 20 seconds
+				}
+				time.Sleep(21 * time.Second)
+				token, err := source.Token(t.Context())
+				if token != nil || err == nil || errors.Is(err, store.ErrLoginRequired) {
+					t.Errorf("token %v, error %v", token, err)
+				}
+				if name == "network" && !errors.Is(err, offline) {
+					t.Errorf("the error hides its cause: %v", err)
+				}
+				if got := s.stored(t).Token.RefreshToken; got != "refresh" {
+					t.Errorf("stored %q", string(got))
+				}
+				if log := s.took(); strings.Contains(log, "save") || strings.Contains(log, "delete") {
+					t.Errorf("it took %q", log)
+				}
+			})
+		})
+	}
+}
+
+func TestRefusedRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, -time.Second, "spent")
+		source := s.source()
+		token, err := source.Token(t.Context())
+		check(t, token, err, "", store.ErrLoginRequired)
+		if refusal, ok := errors.AsType[*grant.Error](err); !ok || refusal.Code != "invalid_grant" {
+			t.Errorf("the error hides its cause: %v", err)
+		}
+		if strings.Contains(err.Error(), "spent") {
+			t.Errorf("the error tells the refresh token: %v", err)
+		}
+		if got := s.stored(t).Token.RefreshToken; got != "spent" {
+			t.Errorf("stored %q", string(got))
+		}
+		if n := s.requests(); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+		source.Login = func(context.Context, func(context.Context, *grant.Token) error) (*grant.Token, error) {
+			return &grant.Token{AccessToken: "new"}, nil
+		}
+		s.took()
+		token, err = source.Token(t.Context())
+		check(t, token, err, "new", nil)
+		if got := s.took(); got != "load load load probe load save" {
+			t.Errorf("it took %q", got)
+		}
+	})
+}
+
+// Another process was faster: its refresh token has replaced ours.
+func TestRefusedRefreshLooksAgain(t *testing.T) {
+	tests := []struct {
+		name     string
+		other    *grant.Token // what the other process has stored
+		ttl      time.Duration
+		want     grant.Secret
+		wantErr  error
+		requests int
+	}{
+		{"refreshed", &grant.Token{AccessToken: "other", RefreshToken: "refresh"}, time.Hour, "other", nil, 1},
+		{"refreshed and expired", &grant.Token{AccessToken: "other", RefreshToken: "refresh"}, -time.Second, "access-2", nil, 2},
+		{"spent too", &grant.Token{AccessToken: "other", RefreshToken: "spent too"}, -time.Second, "", store.ErrLoginRequired, 2},
+		{"without a refresh token", &grant.Token{AccessToken: "other"}, -time.Second, "", store.ErrLoginRequired, 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := after(t, -time.Second, "spent")
+				test.other.Expiry = time.Now().Add(test.ttl)
+				s.answer = func(form url.Values) (int, any) {
+					if form.Get("refresh_token") == "spent" {
+						s.signIn(t, test.other)
+					}
+					return 0, nil
+				}
+				token, err := s.source().Token(t.Context())
+				check(t, token, err, test.want, test.wantErr)
+				if n := s.requests(); n != test.requests {
+					t.Errorf("%d requests, want %d", n, test.requests)
+				}
+			})
+		})
+	}
+}
+
+func TestWithoutRefreshToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, 20*time.Second, "")
+		source := s.source()
+		source.Login = never(t)
+		token, err := source.Token(t.Context())
+		check(t, token, err, "access", nil)
+		time.Sleep(20 * time.Second)
+		source.Login = nil
+		token, err = source.Token(t.Context())
+		check(t, token, err, "", store.ErrLoginRequired)
+	})
+}
+
+func TestMinTTL(t *testing.T) {
+	tests := []struct {
+		name             string
+		life, age, least time.Duration
+		refresh          bool
+	}{
+		{"default, 31 s left", time.Hour, time.Hour - 31*time.Second, 0, false},
+		{"default, 29 s left", time.Hour, time.Hour - 29*time.Second, 0, true},
+		{"longer, less left", time.Hour, 55 * time.Minute, 10 * time.Minute, true},
+		{"longer, more left", time.Hour, 45 * time.Minute, 10 * time.Minute, false},
+		{"longer than the whole life, young", time.Hour, 20 * time.Minute, 2 * time.Hour, false},
+		{"longer than the whole life, old", time.Hour, 40 * time.Minute, 2 * time.Hour, true},
+		{"short life, young", 20 * time.Second, 5 * time.Second, 0, false},
+		{"short life, old", 20 * time.Second, 15 * time.Second, 0, true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := after(t, test.life, "refresh")
+				time.Sleep(test.age)
+				source := s.source()
+				source.MinTTL = test.least
+				if _, err := source.Token(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if refreshed := s.requests() == 1; refreshed != test.refresh {
+					t.Errorf("refreshed: %v, want %v", refreshed, test.refresh)
+				}
+			})
+		})
+	}
+}
+
+func TestTokenWithoutExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, 0, "")
+		s.signIn(t, &grant.Token{AccessToken: "eternal"})
+		time.Sleep(24 * time.Hour)
+		token, err := s.source().Token(t.Context())
+		check(t, token, err, "eternal", nil)
+	})
+}
+
+func TestNobodySignedIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &scene{&provider{}, &shelf{}}
+		token, err := s.source().Token(t.Context())
+		check(t, token, err, "", store.ErrLoginRequired)
+		check(t, token, err, "", store.ErrNotFound)
+		if _, err := s.source().Load(t.Context()); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("Load: %v", err)
+		}
+		if err := s.source().Delete(t.Context()); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("Delete: %v", err)
+		}
+	})
+}
+
+// The refresh was paid for with a refresh token that is good for nothing now.
+// Its token is handed out, and saved as soon as that works.
+func TestSaveFailsAfterRefresh(t *testing.T) {
+	full := &store.UnavailableError{Reason: store.Full, Backend: "test"}
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, -time.Second, "refresh")
+		s.saveErr = full
+		source := s.source()
+		source.Login = never(t)
+		for range 2 {
+			token, err := source.Token(t.Context())
+			check(t, token, err, "access-1", full)
+		}
+		time.Sleep(2 * time.Hour)
+		token, err := source.Token(t.Context()) // refreshes what could not be saved
+		check(t, token, err, "access-2", full)
+		if got := s.stored(t).Token.RefreshToken; got != "refresh" {
+			t.Errorf("stored %q", string(got))
+		}
+		s.saveErr = nil
+		token, err = source.Token(t.Context())
+		check(t, token, err, "access-2", nil)
+		if got := s.stored(t).Token.RefreshToken; got != "refresh-2" {
+			t.Errorf("stored %q", string(got))
+		}
+		if n := s.requests(); n != 2 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
+
+func TestUnsavedTokenGivesWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, -time.Second, "refresh")
+		s.saveErr = errors.New("full")
+		source := s.source()
+		token, err := source.Token(t.Context())
+		check(t, token, err, "access-1", s.saveErr)
+		s.saveErr = nil
+		s.signIn(t, &grant.Token{AccessToken: "other", RefreshToken: "other"})
+		token, err = source.Token(t.Context())
+		check(t, token, err, "other", nil)
+		if got := s.stored(t).Token.AccessToken; got != "other" {
+			t.Errorf("stored %q", string(got))
+		}
+	})
+}
+
+func TestStoreUnavailable(t *testing.T) {
+	locked := &store.UnavailableError{Reason: store.Locked, Backend: "test"}
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, time.Hour, "refresh")
+		s.loadErr = locked
+		source := s.source()
+		source.Login = never(t)
+		token, err := source.Token(t.Context())
+		check(t, token, err, "", locked)
+		if s.requests() != 0 {
+			t.Error("something was sent")
+		}
+	})
+}
+
+func TestRecordOfAnotherIssuer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, -time.Second, "refresh")
+		other := &store.Source{Client: s.client(), Store: s.shelf}
+		other.Client.Server.Issuer = "https://evil.example"
+		// The record of one issuer under the key of another.
+		other.Store = renamed{s.shelf}
+		token, err := other.Token(t.Context())
+		check(t, token, err, "", store.ErrLoginRequired)
+		if _, ok := errors.AsType[*store.DamagedError](err); !ok {
+			t.Errorf("error %v", err)
+		}
+		if s.requests() != 0 {
+			t.Error("the refresh token was sent")
+		}
+	})
+}
+
+// renamed has one record under every key.
+type renamed struct{ *shelf }
+
+func (r renamed) Load(ctx context.Context, _ string) ([]byte, error) {
+	return r.shelf.Load(ctx, keyOfScene)
+}
+
+// keyOfScene is the key of issuer and "cli" without a profile. It must never
+// change: SHA-256 of "oauth-login/1\nhttps://issuer.example\ncli\n", first half.
+const keyOfScene = "d54e77fb05f529fb3f77c7f4a7afa781"
+
+func TestProfilesAreApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, time.Hour, "refresh")
+		work := s.source()
+		work.Profile = "work"
+		work.Login = func(context.Context, func(context.Context, *grant.Token) error) (*grant.Token, error) {
+			return &grant.Token{AccessToken: "work"}, nil
+		}
+		token, err := work.Token(t.Context())
+		check(t, token, err, "work", nil)
+		if err := s.source().Delete(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.source().Load(t.Context()); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("Load after Delete: %v", err)
+		}
+		if record, err := work.Load(t.Context()); err != nil || record.Profile != "work" {
+			t.Errorf("the other login: %v", err)
+		}
+	})
+}
+
+func TestDeleteForgetsWhatIsInMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, time.Hour, "refresh")
+		source := s.source()
+		if _, err := source.Token(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := source.Delete(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		token, err := source.Token(t.Context())
+		check(t, token, err, "", store.ErrLoginRequired)
+	})
+}
+
+// A refresh under way must not bring back what is deleted.
+func TestDeleteWaitsForRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, -time.Second, "refresh")
+		s.delay = time.Second
+		source := s.source()
+		var wg sync.WaitGroup
+		wg.Go(func() { source.Token(t.Context()) })
+		synctest.Wait()
+		if err := source.Delete(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wg.Wait()
+		if _, err := source.Load(t.Context()); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("Load after Delete: %v", err)
+		}
+	})
+}
+
+func TestRefreshIsForced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, time.Hour, "refresh")
+		source := s.source()
+		source.Login = never(t)
+		token, err := source.Refresh(t.Context())
+		check(t, token, err, "access-1", nil)
+		token, err = source.Token(t.Context())
+		check(t, token, err, "access-1", nil)
+
+		s.fail = errors.New("offline")
+		token, err = source.Refresh(t.Context())
+		check(t, token, err, "", s.fail) // although the old one is valid
+		s.fail = nil
+		s.answer = func(url.Values) (int, any) { return http.StatusBadRequest, map[string]string{"error": "invalid_grant"} }
+		token, err = source.Refresh(t.Context())
+		check(t, token, err, "", store.ErrLoginRequired)
+	})
+}
+
+func TestArguments(t *testing.T) {
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	tests := []struct {
+		name   string
+		ctx    context.Context
+		source *store.Source
+		want   error
+	}{
+		{"no client", t.Context(), &store.Source{}, grant.ErrArgument},
+		{"no issuer", t.Context(), &store.Source{Client: &grant.Client{ClientID: "cli"}}, grant.ErrArgument},
+		{"no client_id", t.Context(), &store.Source{Client: &grant.Client{Issuer: issuer}}, grant.ErrArgument},
+		{"line break", t.Context(), &store.Source{Client: &grant.Client{Issuer: issuer, ClientID: "cli"}, Profile: "a\nb"}, grant.ErrArgument},
+		{"not UTF-8", t.Context(), &store.Source{Client: &grant.Client{Issuer: issuer, ClientID: "cli"}, Profile: "\xff"}, grant.ErrArgument},
+		{"canceled", canceled, &store.Source{Client: &grant.Client{Issuer: issuer, ClientID: "cli"}}, context.Canceled},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			test.source.Store = &store.Memory{}
+			test.source.Login = never(t)
+			calls := map[string]func() error{
+				"Token":   func() error { _, err := test.source.Token(test.ctx); return err },
+				"Refresh": func() error { _, err := test.source.Refresh(test.ctx); return err },
+				"SignIn":  func() error { _, err := test.source.SignIn(test.ctx); return err },
+				"Load":    func() error { _, err := test.source.Load(test.ctx); return err },
+				"Delete":  func() error { return test.source.Delete(test.ctx) },
+			}
+			for name, call := range calls {
+				if err := call(); !errors.Is(err, test.want) {
+					t.Errorf("%s: %v, want %v", name, err, test.want)
+				}
+			}
+		})
+	}
+	source := &store.Source{Client: &grant.Client{Issuer: issuer, ClientID: "cli"}, Store: &store.Memory{}}
+	if _, err := source.SignIn(t.Context()); !errors.Is(err, grant.ErrArgument) {
+		t.Errorf("SignIn without Login: %v", err)
+	}
+}
+
+func ExampleSource() {
+	source := &store.Source{
+		Client: &grant.Client{Issuer: "https://issuer.example", ClientID: "my-cli"},
+		Store:  &store.Memory{}, // leave it out for the keychain
+	}
+	_, err := source.Token(context.Background())
+	fmt.Println(errors.Is(err, store.ErrLoginRequired))
+	// Output: true
+}
