@@ -71,14 +71,21 @@ func (p *Profiles) Save(profile Profile) error {
 	return writeFile(dir, defaultFile, []byte(profile.file()))
 }
 
-// Remove takes a profile off the list. One that is not there is no error.
+// Remove takes a profile off the list. One that is not there is no error. If it
+// was the default, then there is none until the next Save.
 func (p *Profiles) Remove(profile Profile) error {
 	dir, err := p.path()
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(filepath.Join(dir, profile.file())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	names := []string{profile.file()}
+	if chosen, err := readDefault(dir); err == nil && chosen == profile.file() {
+		names = append(names, defaultFile)
+	}
+	for _, name := range names {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
 }

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"net"
+	"strings"
+
+	"github.com/oauth-login/oauth-login/grant"
+	"github.com/oauth-login/oauth-login/loopback"
+	"github.com/oauth-login/oauth-login/store"
+)
+
+// The exit codes. They are part of the interface, as is error.code in JSON.
+const (
+	exitDone             = 0
+	exitFailure          = 1
+	exitUsage            = 2
+	exitLoginRequired    = 3
+	exitRefused          = 4
+	exitTimeout          = 5
+	exitStoreUnavailable = 6
+	exitInterrupted      = 130
+)
+
+var exitNames = map[int]string{
+	exitFailure: "failure", exitUsage: "usage", exitLoginRequired: "login_required", exitRefused: "refused",
+	exitTimeout: "timeout", exitStoreUnavailable: "store_unavailable", exitInterrupted: "interrupted",
+}
+
+// A failure is an error as the person sees it: what happened, and what to do.
+type failure struct {
+	code  int
+	name  string
+	text  string
+	hints []string
+}
+
+// A commandError is a mistake in how the command was called, or something that
+// the command knows the remedy of.
+type commandError struct {
+	code       int
+	text, hint string
+	err        error
+}
+
+func (e *commandError) Error() string { return e.text }
+func (e *commandError) Unwrap() error { return e.err }
+
+func usageError(text, hint string) error {
+	if hint == "" {
+		hint = "'oauth-login --help' shows the commands and flags"
+	}
+	return &commandError{code: exitUsage, text: text, hint: hint}
+}
+
+// describe turns an error into an exit code, one line of text and hints.
+func describe(ctx context.Context, err error) failure {
+	code, hints := classify(ctx, err)
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if code == exitInterrupted {
+		text = "interrupted"
+	}
+	return failure{code: code, name: exitNames[code], text: text, hints: hints}
+}
+
+func classify(ctx context.Context, err error) (code int, hints []string) {
+	if ctx.Err() != nil {
+		return exitInterrupted, []string{"nothing was changed; run the command again when you like"}
+	}
+	if e, ok := errors.AsType[*commandError](err); ok {
+		return e.code, []string{e.hint}
+	}
+	if e, ok := errors.AsType[*store.UnavailableError](err); ok {
+		return exitStoreUnavailable, e.Hints()
+	}
+	if errors.Is(err, store.ErrLoginRequired) {
+		return exitLoginRequired, []string{"sign in again: oauth-login login, or add --interactive to this command"}
+	}
+	if _, ok := errors.AsType[*loopback.TimeoutError](err); ok {
+		return exitTimeout, []string{"run the command again and finish in the browser; --timeout 15m waits longer"}
+	}
+	if _, ok := errors.AsType[*loopback.BindError](err); ok {
+		return exitFailure, []string{"choose other ports with --port 8000,18000, or leave --port out for any free one"}
+	}
+	if e, ok := errors.AsType[*grant.Error](err); ok {
+		return exitRefused, []string{refusalHint(e)}
+	}
+	if e, ok := errors.AsType[*grant.CheckError](err); ok {
+		return checkCode(e), []string{checkHint(e)}
+	}
+	if errors.Is(err, grant.ErrArgument) {
+		return exitUsage, []string{"check the flags; 'oauth-login --help' shows them"}
+	}
+	return exitFailure, []string{networkHint(err)}
+}
+
+// refusalHint says what the codes of RFC 6749, sections 4.1.2.1 and 5.2, and of
+// OpenID Connect Core 1.0, section 3.1.2.6, usually mean for the person.
+func refusalHint(e *grant.Error) string {
+	switch e.Code {
+	case "access_denied":
+		return "run the command again and allow the access on the provider's page"
+	case "login_required", "interaction_required", "consent_required", "account_selection_required":
+		return "the provider has to ask something; run the command again without --prompt none"
+	case "invalid_client", "unauthorized_client":
+		return "check --client-id, --client-secret-file and --client-auth against the registration at the provider"
+	case "invalid_scope":
+		return "ask for other scopes with --scope"
+	case "invalid_grant":
+		return "run the command again; if it stays, check that the redirect URI and the clock of this machine are right"
+	case "temporarily_unavailable", "server_error":
+		return "the provider has trouble; try again later"
+	}
+	return "check the settings of this client at the provider"
+}
+
+// checkCode: a server that is in trouble is a failure, not a refusal of ours.
+func checkCode(e *grant.CheckError) int {
+	if e.Status >= 500 {
+		return exitFailure
+	}
+	return exitRefused
+}
+
+func checkHint(e *grant.CheckError) string {
+	switch e.Check {
+	case "metadata.issuer":
+		return "check --issuer; the document says --issuer " + printable(e.Actual)
+	case "metadata.location":
+		return "check --issuer; for an issuer without metadata give --authorization-endpoint and --token-endpoint"
+	case "metadata.endpoint":
+		return "give the endpoint with --authorization-endpoint, --token-endpoint or --jwks-uri"
+	case "url.scheme":
+		return "use https; http is for loopback hosts only, as everybody on the way could read the tokens"
+	case "token_response.id_token":
+		return "the provider may not speak OpenID Connect; name the scopes without openid, with --scope"
+	}
+	switch {
+	case e.Code == "OAUTH_JWT_TIMESTAMP_CHECK_FAILED":
+		return "set the clock of this machine, then run the command again"
+	case e.Status >= 500:
+		return "the provider has trouble; try again later"
+	case strings.HasPrefix(e.Check, "authorization_response."):
+		return "the answer may have been tampered with; run the command again, and tell the provider if it stays"
+	}
+	return "nothing was saved; tell the provider what this line says"
+}
+
+func networkHint(err error) string {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "if your network inspects TLS, or the issuer has a private certificate, give its CA with --ca-cert"
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return "check the host name in --issuer, and the network"
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return "check --issuer, the network and the proxy settings (HTTPS_PROXY, NO_PROXY)"
+	}
+	if netErr, ok := errors.AsType[net.Error](err); ok && netErr.Timeout() {
+		return "the issuer did not answer in time; --http-timeout 60s waits longer"
+	}
+	return "run the command again with --verbose to see each step"
+}

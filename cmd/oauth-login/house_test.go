@@ -1,0 +1,83 @@
+package main
+
+import (
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/oauth-login/oauth-login"
+
+// TestArrows pins which package may import what: cmd -> {loopback, store} ->
+// grant, and internal/issuer nothing of ours, so that a mistake in grant cannot
+// hide in it. Standard library packages are free.
+func TestArrows(t *testing.T) {
+	allowed := map[string][]string{
+		module + "/cmd/oauth-login": {
+			module + "/grant", module + "/loopback", module + "/store", module + "/internal/issuer",
+			"github.com/spf13/cobra", "github.com/spf13/pflag",
+		},
+		module + "/loopback": {module + "/grant", "github.com/go-chi/chi/v5", "github.com/pkg/browser"},
+		module + "/store": {
+			module + "/grant", "github.com/zalando/go-keyring", "github.com/godbus/dbus/v5", "golang.org/x/oauth2",
+			"github.com/danieljoos/wincred", "golang.org/x/sys/windows",
+		},
+		module + "/grant":           {"github.com/go-jose/go-jose/v4", "golang.org/x/oauth2"},
+		module + "/internal/issuer": {},
+	}
+	for _, goos := range []string{"linux", "darwin", "windows"} {
+		for _, p := range listPackages(t, goos) {
+			imports, known := allowed[p.ImportPath]
+			if !known {
+				t.Errorf("%s is a package that the design does not have", p.ImportPath)
+			}
+			for _, path := range p.Imports {
+				if strings.Contains(path, ".") && !slices.Contains(imports, path) {
+					t.Errorf("%s: %s must not import %s", goos, p.ImportPath, path)
+				}
+			}
+		}
+	}
+}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func listPackages(t *testing.T, goos string) (packages []goPackage) {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports", module+"/...")
+	cmd.Env = append(cmd.Environ(), "GOOS="+goos, "GOARCH=amd64", "CGO_ENABLED=0")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); decoder.More(); {
+		var p goPackage
+		if err := decoder.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		packages = append(packages, p)
+	}
+	if len(packages) < 5 {
+		t.Fatalf("found only %d packages", len(packages))
+	}
+	return packages
+}
+
+// TestCommandCarriesNoTestCode keeps the test servers of the standard library
+// and test-only modules out of what users run.
+func TestCommandCarriesNoTestCode(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", module+"/cmd/oauth-login").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range strings.Fields(string(out)) {
+		if path == "testing" || path == "net/http/httptest" || strings.HasPrefix(path, "github.com/rogpeppe/") {
+			t.Errorf("the command imports %s", path)
+		}
+	}
+}

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/oauth-login/oauth-login/grant"
+	"github.com/oauth-login/oauth-login/loopback"
+	"github.com/oauth-login/oauth-login/store"
+)
+
+// login signs in and saves the tokens.
+func (p *program) login(ctx context.Context, o *options) error {
+	if err := p.requireIssuer(o); err != nil {
+		return err
+	}
+	client, err := o.client(p.readSecret)
+	if err != nil {
+		return err
+	}
+	profile := store.Profile{Issuer: o.issuer, ClientID: o.clientID, Name: o.profile, CACert: o.caCert}
+	if err := p.checkName(profile); err != nil {
+		return err
+	}
+	if err := p.profiles.Check(); err != nil {
+		return &commandError{code: exitStoreUnavailable, text: err.Error(), err: err,
+			hint: "make the directory writable, or set another one with XDG_CONFIG_HOME"}
+	}
+	source, err := p.source(o, client, profile)
+	if err != nil {
+		return err
+	}
+	if err := p.chooseScopes(ctx, o, client); err != nil {
+		return err
+	}
+	token, err := source.SignIn(ctx)
+	if err != nil {
+		return err
+	}
+	return p.reportLogin(o, profile, client, token)
+}
+
+// requireIssuer says what is missing for a first login, and remembers the last
+// one where there was one.
+func (p *program) requireIssuer(o *options) error {
+	if o.issuer == "" {
+		return &commandError{code: exitUsage, text: "no issuer is given",
+			hint: "oauth-login --issuer https://issuer.example --client-id ID, or try 'oauth-login demo'"}
+	}
+	if o.clientID == "" {
+		return &commandError{code: exitUsage, text: "no client is given for " + o.issuer,
+			hint: "register a native (public) client with the redirect URI " + o.redirectPattern() + " there, and give its ID with --client-id"}
+	}
+	return nil
+}
+
+// redirectPattern is the redirect URI to register, as far as it is known.
+func (o *options) redirectPattern() string {
+	if o.redirectURI != "" {
+		return o.redirectURI
+	}
+	port, _, _ := strings.Cut(o.ports, ",")
+	if port == "0" {
+		return "http://" + o.redirectHost + o.callbackPath + " (any port)"
+	}
+	return "http://" + o.redirectHost + ":" + port + o.callbackPath
+}
+
+// checkName keeps one name from meaning two logins.
+func (p *program) checkName(profile store.Profile) error {
+	if profile.Name == "" {
+		return nil
+	}
+	profiles, err := p.profiles.List()
+	if err != nil {
+		return err
+	}
+	for _, other := range profiles {
+		if other.Name == profile.Name && (other.Issuer != profile.Issuer || other.ClientID != profile.ClientID) {
+			return usageError("the profile "+quoted(profile.Name)+" is a login at "+other.Issuer,
+				"choose another --profile, or remove that login first: oauth-login logout --profile "+profile.Name)
+		}
+	}
+	return nil
+}
+
+// source joins a client, the store and the browser.
+func (p *program) source(o *options, client *grant.Client, profile store.Profile) (*store.Source, error) {
+	receiver, err := o.loopback()
+	if err != nil {
+		return nil, err
+	}
+	receiver.Notify = p.notifier(o)
+	login := func(ctx context.Context, save func(context.Context, *grant.Token) error) (*grant.Token, error) {
+		receiver.Save = func(ctx context.Context, token *grant.Token) error {
+			if err := p.profiles.Save(profile); err != nil {
+				return err
+			}
+			return save(ctx, token)
+		}
+		return loopback.Login(ctx, client, receiver)
+	}
+	return &store.Source{Client: client, Login: login, Store: p.keychain, Profile: profile.Name, MinTTL: o.minTTL}, nil
+}
+
+// chooseScopes asks for what makes a login useful, as far as the issuer offers
+// it and unless --scope says otherwise: who it is (openid, email), and to stay
+// signed in (offline_access).
+func (p *program) chooseScopes(ctx context.Context, o *options, client *grant.Client) error {
+	if len(client.Scopes) == 0 {
+		as, err := client.Discover(ctx)
+		if err != nil {
+			return err
+		}
+		for _, scope := range []string{"openid", "email", "offline_access"} {
+			if slices.Contains(as.ScopesSupported, scope) {
+				client.Scopes = append(client.Scopes, scope)
+			}
+		}
+		if as.ScopesSupported == nil && as.JWKSURI != "" {
+			client.Scopes = []string{"openid"}
+		}
+	}
+	if o.prompt == "" && slices.Contains(client.Scopes, "openid") && slices.Contains(client.Scopes, "offline_access") {
+		// Without it a strict provider ignores the scope: OpenID Connect Core
+		// 1.0, section 11. --prompt overrides it.
+		client.Prompt = "consent"
+	}
+	p.detail(o, "asking for the scopes %q", strings.Join(client.Scopes, " "))
+	return nil
+}
+
+// notifier tells the person what a login is doing.
+func (p *program) notifier(o *options) func(loopback.Event) {
+	return func(e loopback.Event) {
+		switch e.Kind {
+		case loopback.AuthorizationURL:
+			p.say("Open this page to sign in:\n\n%s\n", e.URL)
+		case loopback.BrowserFailed:
+			p.warning("the browser could not be opened: %v", e.Err)
+			p.hint("open the page above yourself, or name a browser with --browser")
+		case loopback.Waiting:
+			p.hint(waitingHint(e))
+		case loopback.Listening:
+			p.detail(o, "listening for %s", e.RedirectURI)
+		case loopback.Ignored:
+			p.detail(o, "ignored a request: %s", e.Reason)
+		case loopback.Received:
+			p.detail(o, "the answer has arrived, fetching the tokens")
+		}
+	}
+}
+
+func waitingHint(e loopback.Event) string {
+	return "still waiting for the browser; if the provider shows an error, check that it knows the redirect URI " + e.RedirectURI
+}
+
+// readSecret reads standard input to its end.
+func (p *program) readSecret() ([]byte, error) {
+	const limit = 64 << 10
+	return io.ReadAll(io.LimitReader(p.in, limit))
+}
+
+// loginJSON is what login and status say in JSON.
+type loginJSON struct {
+	Issuer    string     `json:"issuer"`
+	ClientID  string     `json:"client_id"`
+	Profile   string     `json:"profile,omitempty"`
+	Default   bool       `json:"default,omitempty"`
+	Subject   string     `json:"subject,omitempty"`
+	Account   string     `json:"account,omitempty"`
+	Scopes    []string   `json:"scopes,omitempty"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"` // of the access token
+	Refresh   bool       `json:"refresh"`              // a refresh token is there
+	Store     string     `json:"store"`
+	State     string     `json:"state,omitempty"` // "valid", "refreshable", "expired", "missing" or "damaged"
+	Repair    string     `json:"repair,omitempty"`
+}
+
+func (p *program) reportLogin(o *options, profile store.Profile, client *grant.Client, token *grant.Token) error {
+	p.say("Signed in%s at %s", who(token), profile.Issuer)
+	p.say("Tokens are in the %s; %s", p.storeName(), lifetime(token))
+	if missing := missingScopes(client.Scopes, token.Scopes); len(missing) > 0 {
+		p.warning("the provider did not grant the scopes %s", strings.Join(missing, " "))
+	}
+	p.hint("'oauth-login token' prints the access token")
+	if o.output != outputJSON {
+		return nil
+	}
+	return p.printJSON(p.loginSummary(profile, token))
+}
+
+func (p *program) loginSummary(profile store.Profile, token *grant.Token) loginJSON {
+	summary := loginJSON{
+		Issuer: profile.Issuer, ClientID: profile.ClientID, Profile: profile.Name, Default: profile.Default,
+		Scopes: token.Scopes, Refresh: token.RefreshToken != "", Store: p.storeName(), Account: account(token),
+		ExpiresAt: expiresAt(token),
+	}
+	if token.IDToken != nil {
+		summary.Subject = token.IDToken.Subject
+	}
+	return summary
+}
+
+// account is the name by which the person knows the account, "" when nothing
+// but the subject is known.
+func account(token *grant.Token) string {
+	if token.IDToken == nil {
+		return ""
+	}
+	var claims struct {
+		Email    string `json:"email"`
+		Username string `json:"preferred_username"`
+		Name     string `json:"name"`
+	}
+	if token.IDToken.Claims(&claims) != nil {
+		return ""
+	}
+	for _, name := range []string{claims.Email, claims.Username, claims.Name} {
+		if name != "" {
+			return name
+		}
+	}
+	return ""
+}
+
+func who(token *grant.Token) string {
+	switch name := account(token); {
+	case token.IDToken == nil:
+		return ""
+	case name == "":
+		return " as " + token.IDToken.Subject
+	default:
+		return " as " + name + " (" + token.IDToken.Subject + ")"
+	}
+}
+
+func lifetime(token *grant.Token) string {
+	if token.Expiry.IsZero() {
+		return "the provider did not say how long the access token lives"
+	}
+	text := "the access token lives until " + token.Expiry.Local().Format("15:04:05")
+	if time.Until(token.Expiry) > 12*time.Hour {
+		text = "the access token lives until " + token.Expiry.Local().Format("2006-01-02 15:04")
+	}
+	if token.RefreshToken == "" {
+		return text + ", and then a new login is needed"
+	}
+	return text + ", and is refreshed then"
+}
+
+func missingScopes(asked, granted []string) (missing []string) {
+	for _, scope := range asked {
+		// A provider need not list these two to have granted them.
+		if scope != "openid" && scope != "offline_access" && !slices.Contains(granted, scope) {
+			missing = append(missing, scope)
+		}
+	}
+	return missing
+}
+
+// storeName says where the tokens are.
+func (p *program) storeName() string {
+	if named, ok := p.keychain.(interface{ Name() string }); ok {
+		return "keychain (" + named.Name() + ")"
+	}
+	return "keychain"
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/oauth-login/oauth-login/grant"
+	"github.com/oauth-login/oauth-login/store"
+)
+
+// logout revokes the tokens of one login and deletes them. What cannot be
+// revoked is deleted all the same, and the person is told.
+func (p *program) logout(ctx context.Context, o *options) error {
+	profile, err := p.selectProfile(o)
+	if err != nil {
+		return err
+	}
+	record, err := p.load(ctx, profile)
+	_, damaged := errors.AsType[*store.DamagedError](err)
+	switch {
+	case err == nil:
+		p.revoke(ctx, o, profile, record)
+	case !damaged && !errors.Is(err, store.ErrNotFound):
+		return err
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	source := &store.Source{
+		Client: &grant.Client{Issuer: profile.Issuer, ClientID: profile.ClientID},
+		Store:  p.keychain, Profile: profile.Name,
+	}
+	if err := source.Delete(ctx); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if err := p.profiles.Remove(profile); err != nil {
+		return err
+	}
+	p.say("Signed out of %s; the tokens are deleted from the %s", profile.Issuer, p.storeName())
+	if o.output == outputJSON {
+		return p.printJSON(map[string]string{"issuer": profile.Issuer, "client_id": profile.ClientID, "state": "signed_out"})
+	}
+	return nil
+}
+
+// revoke ends the refresh token, and with it the access tokens that came from
+// it (RFC 7009, section 2.1), or else the access token.
+func (p *program) revoke(ctx context.Context, o *options, profile store.Profile, record *store.Record) {
+	token, hint := record.Token.RefreshToken, "refresh_token"
+	if token == "" {
+		token, hint = record.Token.AccessToken, "access_token"
+	}
+	if hint == "access_token" && !record.Token.Valid(0) {
+		return
+	}
+	client, err := p.storedClient(o, profile, record)
+	if err == nil {
+		err = client.Revoke(ctx, token, hint)
+	}
+	if err != nil {
+		p.warning("the tokens could not be revoked and stay valid until they expire: %v", err)
+	}
+}

@@ -1,0 +1,51 @@
+// Command oauth-login signs a person in to an OAuth 2.0 or OpenID Connect
+// provider from a terminal and keeps the tokens in the OS keychain.
+//
+//	oauth-login --issuer https://issuer.example --client-id my-cli
+//	oauth-login token
+//
+// This package is the only one that knows all the others: it turns flags into
+// a grant.Client, runs loopback.Login under a store.Source, and turns what
+// comes back into text, JSON and an exit code. It holds no protocol of its own.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/oauth-login/oauth-login/store"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
+	p := &program{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, keychain: &store.Keychain{}}
+	os.Exit(p.run(ctx, os.Args[1:]))
+}
+
+// A program is one run of the command: its streams and what it takes from the
+// outside, so that tests can bring their own.
+type program struct {
+	in       io.Reader
+	out, err io.Writer
+	getenv   func(string) string
+	keychain store.Store
+	profiles store.Profiles
+}
+
+// run executes the command and returns its exit code.
+func (p *program) run(ctx context.Context, args []string) int {
+	options := &options{}
+	root := p.rootCommand(options)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	failure := describe(ctx, err)
+	p.reportFailure(failure, options.output == outputJSON)
+	return failure.code
+}

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/oauth-login/oauth-login/grant"
+	"github.com/oauth-login/oauth-login/loopback"
+)
+
+const (
+	outputText = "text"
+	outputJSON = "json"
+)
+
+// options are the values of the flags.
+type options struct {
+	output  string
+	verbose bool
+
+	profile, issuer, clientID string
+
+	clientSecretFile, clientAuth         string
+	authorizationEndpoint, tokenEndpoint string
+	jwksURI                              string
+	scopes, authParams, tokenParams      []string
+	resources                            []string
+	audience, prompt, loginHint, acr     string
+	maxAge                               int
+	ports, redirectHost                  string
+	redirectURI, callbackPath            string
+	browser                              string
+	noBrowser                            bool
+	timeout                              time.Duration
+	httpTimeout                          time.Duration
+	caCert                               string
+
+	interactive bool
+	minTTL      time.Duration
+}
+
+const noMaxAge = -1
+
+// selectFlags say which login a command is about.
+func (o *options) selectFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.issuer, "issuer", "", "`URL` of the issuer; default: that of the last login")
+	f.StringVar(&o.clientID, "client-id", "", "`ID` of the client at the issuer")
+	f.StringVar(&o.profile, "profile", "", "`NAME` of the login, for several with one issuer and client")
+	f.StringVar(&o.caCert, "ca-cert", "", "`FILE` with certificates to trust beside the system's (PEM)")
+	f.DurationVar(&o.httpTimeout, "http-timeout", 30*time.Second, "how long one request to the issuer may take")
+}
+
+// loginFlags are the flags of a sign-in.
+func (o *options) loginFlags(f *pflag.FlagSet) {
+	o.selectFlags(f)
+	f.StringVar(&o.clientSecretFile, "client-secret-file", "", "`FILE` that holds the client secret; - reads standard input")
+	f.StringVar(&o.clientAuth, "client-auth", "", "how the client authenticates: none, client_secret_basic or client_secret_post")
+	f.StringArrayVar(&o.scopes, "scope", nil, "`SCOPE` to ask for, repeatable; default: openid, email and offline_access where offered")
+	f.StringVar(&o.audience, "audience", "", "audience to ask for, as some providers know it")
+	f.StringArrayVar(&o.resources, "resource", nil, "`URI` of a resource that the token is for, repeatable (RFC 8707)")
+	f.StringVar(&o.prompt, "prompt", "", "what the provider should show: login, consent, select_account or none")
+	f.StringVar(&o.loginHint, "login-hint", "", "`ACCOUNT` that the provider should suggest")
+	f.IntVar(&o.maxAge, "max-age", noMaxAge, "sign in again if the last time was more than `SECONDS` ago")
+	f.StringVar(&o.acr, "acr-values", "", "authentication contexts to ask for")
+	f.StringArrayVar(&o.authParams, "auth-param", nil, "`KEY=VALUE` to add to the authorization request, repeatable")
+	f.StringArrayVar(&o.tokenParams, "token-param", nil, "`KEY=VALUE` to add to token requests, repeatable")
+	f.StringVar(&o.authorizationEndpoint, "authorization-endpoint", "", "`URL`, for an issuer without metadata")
+	f.StringVar(&o.tokenEndpoint, "token-endpoint", "", "`URL`, for an issuer without metadata")
+	f.StringVar(&o.jwksURI, "jwks-uri", "", "`URL` of the issuer's keys, for an issuer without metadata")
+	o.receiverFlags(f)
+}
+
+// receiverFlags say where the browser comes from and goes to.
+func (o *options) receiverFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.ports, "port", "0", "`PORT` to listen on, or several in order of preference: 8000,18000; 0 is any")
+	f.StringVar(&o.redirectHost, "redirect-host", "127.0.0.1", "host of the redirect URI: 127.0.0.1, localhost or [::1]")
+	f.StringVar(&o.callbackPath, "callback-path", "/callback", "path of the redirect URI")
+	f.StringVar(&o.redirectURI, "redirect-uri", "", "exact redirect `URI`, in place of the three flags above")
+	f.StringVar(&o.browser, "browser", "", "`COMMAND` that opens the browser; %s stands for the URL")
+	f.BoolVar(&o.noBrowser, "no-browser", false, "open no browser, only print the URL")
+	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait for the person; 0 waits until interrupted")
+}
+
+func (o *options) tokenFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.interactive, "interactive", false, "sign in with the browser when a login is needed")
+	f.DurationVar(&o.minTTL, "min-ttl", 30*time.Second, "how long the token must live at least")
+	o.receiverFlags(f)
+}
+
+func (o *options) demoFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.browser, "browser", "", "`COMMAND` that opens the browser; %s stands for the URL")
+	f.BoolVar(&o.noBrowser, "no-browser", false, "open no browser: the demo plays its part")
+	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait for the person")
+}
+
+// client makes the client of a sign-in.
+func (o *options) client(stdin func() ([]byte, error)) (*grant.Client, error) {
+	client := &grant.Client{
+		Issuer: o.issuer, ClientID: o.clientID, TokenEndpointAuthMethod: o.clientAuth,
+		Prompt: o.prompt, LoginHint: o.loginHint, ACRValues: o.acr, Audience: o.audience, Resources: o.resources,
+		AllowInsecureRequests: true, // which means on loopback hosts only
+	}
+	if o.maxAge != noMaxAge {
+		client.MaxAge = &o.maxAge
+	}
+	for _, scope := range o.scopes {
+		client.Scopes = append(client.Scopes, strings.Fields(scope)...)
+	}
+	var err error
+	if client.AuthorizationParameters, err = parameters("auth-param", o.authParams); err != nil {
+		return nil, err
+	}
+	if client.TokenParameters, err = parameters("token-param", o.tokenParams); err != nil {
+		return nil, err
+	}
+	if client.ClientSecret, err = o.clientSecret(stdin); err != nil {
+		return nil, err
+	}
+	if client.Server, err = o.server(); err != nil {
+		return nil, err
+	}
+	client.HTTPClient, err = o.httpClient(o.caCert)
+	return client, err
+}
+
+func parameters(flag string, pairs []string) (url.Values, error) {
+	if len(pairs) == 0 {
+		return nil, nil
+	}
+	values := url.Values{}
+	for _, pair := range pairs {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok || key == "" {
+			return nil, usageError("--"+flag+" wants KEY=VALUE", "for example --"+flag+" audience=https://api.example")
+		}
+		values.Add(key, value)
+	}
+	return values, nil
+}
+
+// clientSecret never takes a secret from an argument, which every process on
+// the machine can see.
+func (o *options) clientSecret(stdin func() ([]byte, error)) (grant.Secret, error) {
+	if o.clientSecretFile == "" {
+		return "", nil
+	}
+	read := func() ([]byte, error) { return os.ReadFile(o.clientSecretFile) }
+	if o.clientSecretFile == "-" {
+		read = stdin
+	}
+	data, err := read()
+	if err != nil {
+		return "", usageError("the client secret cannot be read: "+err.Error(), "--client-secret-file names a file that holds nothing but the secret")
+	}
+	secret := strings.TrimRight(string(data), "\r\n")
+	if secret == "" {
+		return "", usageError("the file of --client-secret-file is empty", "it must hold the secret and nothing else")
+	}
+	return grant.Secret(secret), nil
+}
+
+// server returns explicit endpoints, nil for an issuer with metadata.
+func (o *options) server() (*grant.AuthorizationServer, error) {
+	if o.authorizationEndpoint == "" && o.tokenEndpoint == "" && o.jwksURI == "" {
+		return nil, nil
+	}
+	if o.authorizationEndpoint == "" || o.tokenEndpoint == "" {
+		return nil, usageError("an issuer without metadata needs both --authorization-endpoint and --token-endpoint", "leave all three out to have them discovered")
+	}
+	return &grant.AuthorizationServer{
+		Issuer: o.issuer, AuthorizationEndpoint: o.authorizationEndpoint, TokenEndpoint: o.tokenEndpoint, JWKSURI: o.jwksURI,
+	}, nil
+}
+
+// httpClient returns nil where the client's own does.
+func (o *options) httpClient(caCert string) (*http.Client, error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if caCert != "" {
+		pem, err := os.ReadFile(caCert)
+		if err != nil {
+			return nil, usageError("the certificates of --ca-cert cannot be read: "+err.Error(), "")
+		}
+		roots, err := x509.SystemCertPool()
+		if err != nil {
+			roots = x509.NewCertPool()
+		}
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, usageError("the file "+caCert+" holds no certificate in PEM form", "it has to contain -----BEGIN CERTIFICATE-----")
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+	}
+	if o.httpTimeout <= 0 {
+		return nil, usageError("--http-timeout has to be more than zero", "")
+	}
+	return &http.Client{Transport: transport, Timeout: o.httpTimeout}, nil
+}
+
+// loopback returns the options of the receiver.
+func (o *options) loopback() (*loopback.Options, error) {
+	opts := &loopback.Options{
+		RedirectHost: o.redirectHost, CallbackPath: o.callbackPath, RedirectURI: o.redirectURI,
+		Browser: o.browser, NoBrowser: o.noBrowser, Timeout: o.timeout,
+	}
+	if o.timeout == 0 {
+		opts.Timeout = -1
+	}
+	for _, text := range strings.Split(o.ports, ",") {
+		port, err := strconv.ParseUint(strings.TrimSpace(text), 10, 16)
+		if err != nil {
+			return nil, usageError("--port wants ports such as 8000 or 8000,18000, not "+quoted(o.ports), "")
+		}
+		opts.Ports = append(opts.Ports, int(port))
+	}
+	return opts, nil
+}

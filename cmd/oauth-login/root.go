@@ -1,0 +1,127 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+const longHelp = `Sign in to an OAuth 2.0 or OpenID Connect provider with the browser. The tokens
+go into the keychain of the operating system.
+
+The three commands that most people need:
+
+  oauth-login --issuer https://issuer.example --client-id my-cli
+  oauth-login token
+  oauth-login logout
+
+No account yet? 'oauth-login demo' signs in to a provider of its own.`
+
+// rootCommand builds the tree of verbs. Without a verb, the command signs in.
+func (p *program) rootCommand(o *options) *cobra.Command {
+	root := &cobra.Command{
+		Use:               "oauth-login",
+		Short:             "Sign in from a terminal",
+		Long:              longHelp,
+		Args:              noArguments,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+		RunE:              func(c *cobra.Command, _ []string) error { return p.login(c.Context(), o) },
+	}
+	root.SetIn(p.in)
+	root.SetOut(p.out)
+	root.SetErr(p.err)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err.Error(), "") })
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return p.applyEnvironment(c.Flags(), o) }
+	o.loginFlags(root.Flags())
+
+	login := &cobra.Command{
+		Use:   "login",
+		Short: "Sign in with the browser and save the tokens",
+		Long:  "Sign in with the browser and save the tokens. This is also what happens without a verb.",
+		Args:  noArguments,
+		RunE:  root.RunE,
+	}
+	o.loginFlags(login.Flags())
+	token := &cobra.Command{
+		Use:   "token",
+		Short: "Print a valid access token",
+		Long: `Print a valid access token and a newline to standard output. A token that has
+expired is refreshed first. No browser is opened, unless --interactive is given:
+when a login is needed, the exit code is 3.`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error { return p.token(c.Context(), o) },
+	}
+	o.selectFlags(token.Flags())
+	o.tokenFlags(token.Flags())
+	status := &cobra.Command{
+		Use:   "status",
+		Short: "Show who is signed in where, until when, stored where",
+		Args:  noArguments,
+		RunE:  func(c *cobra.Command, _ []string) error { return p.status(c.Context(), o) },
+	}
+	o.selectFlags(status.Flags())
+	logout := &cobra.Command{
+		Use:   "logout",
+		Short: "Revoke the tokens at the provider and delete them",
+		Args:  noArguments,
+		RunE:  func(c *cobra.Command, _ []string) error { return p.logout(c.Context(), o) },
+	}
+	o.selectFlags(logout.Flags())
+	demo := &cobra.Command{
+		Use:   "demo",
+		Short: "Sign in to a built-in provider: no account needed",
+		Long: `Start a small provider on this machine, sign in to it with your browser, save
+the tokens in your keychain, use them, refresh them, and remove everything
+again. Every step says what happens.`,
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error { return p.demo(c.Context(), o) },
+	}
+	o.demoFlags(demo.Flags())
+	version := &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  noArguments,
+		RunE:  func(*cobra.Command, []string) error { return p.version(o) },
+	}
+	root.AddCommand(login, token, status, logout, demo, version)
+	root.PersistentFlags().StringVar(&o.output, "output", outputText, "`format` of what goes to standard output: text or json")
+	root.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say more about each step")
+	return root
+}
+
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if c.HasParent() {
+		return usageError("'oauth-login "+c.Name()+"' takes no argument, and got "+quoted(args[0]), "")
+	}
+	return usageError("there is no command "+quoted(args[0]), "")
+}
+
+// applyEnvironment gives every flag that was not set the value of its
+// environment variable: --client-id is OAUTH_LOGIN_CLIENT_ID.
+func (p *program) applyEnvironment(flags *pflag.FlagSet, o *options) error {
+	var problem error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := environmentName(f.Name)
+		value := p.getenv(name)
+		if f.Changed || value == "" || f.Name == "help" || problem != nil {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			problem = usageError("the environment variable "+name+" does not fit --"+f.Name+": "+err.Error(), "")
+		}
+	})
+	if problem == nil && o.output != outputText && o.output != outputJSON {
+		problem = usageError("--output is text or json, not "+quoted(o.output), "")
+	}
+	return problem
+}
+
+func environmentName(flag string) string {
+	return "OAUTH_LOGIN_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}

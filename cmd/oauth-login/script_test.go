@@ -1,0 +1,244 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/oauth-login/oauth-login/internal/issuer"
+	"github.com/oauth-login/oauth-login/store"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"oauth-login":  scriptedCommand,
+		"fake-browser": fakeBrowser,
+	})
+}
+
+// scriptedCommand is the command with a keychain made of files.
+func scriptedCommand() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	context.AfterFunc(ctx, stop)
+	p := &program{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, keychain: fileKeychain(os.Getenv("FAKE_KEYCHAIN"))}
+	os.Exit(p.run(ctx, os.Args[1:]))
+}
+
+// fakeBrowser is a browser and the person in front of it. What the last page
+// says goes to a file.
+func fakeBrowser() {
+	visitor := &issuer.Visitor{Deny: os.Getenv("FAKE_BROWSER") == "deny"}
+	page, err := visitor.Visit(context.Background(), os.Args[1])
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	text := fmt.Sprintf("%s\n%d\n%s\n", page.URL, page.Status, page.Body)
+	if err := os.WriteFile(filepath.Join(os.Getenv("WORK"), "page"), []byte(text), 0o600); err != nil {
+		os.Exit(1)
+	}
+	fmt.Println("chatter of a browser") // must not reach the output of the command
+}
+
+// A fileKeychain keeps records in a directory. The names "absent" and "broken"
+// stand for a keychain that is not there, and one that loses what is written.
+type fileKeychain string
+
+func (k fileKeychain) Name() string { return "Test Keyring" }
+
+func (k fileKeychain) Probe(context.Context) error {
+	if filepath.Base(string(k)) == "absent" {
+		return &store.UnavailableError{Reason: store.Absent, Backend: k.Name()}
+	}
+	return nil
+}
+
+func (k fileKeychain) Load(ctx context.Context, key string) ([]byte, error) {
+	if err := k.Probe(ctx); err != nil {
+		return nil, err
+	}
+	record, err := os.ReadFile(filepath.Join(string(k), key))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, store.ErrNotFound
+	}
+	return record, err
+}
+
+func (k fileKeychain) Save(ctx context.Context, key string, record []byte) error {
+	if filepath.Base(string(k)) == "broken" {
+		return &store.UnavailableError{Reason: store.NotStored, Backend: k.Name()}
+	}
+	if err := os.MkdirAll(string(k), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(string(k), key), record, 0o600)
+}
+
+func (k fileKeychain) Delete(_ context.Context, key string) error {
+	if err := os.Remove(filepath.Join(string(k), key)); err != nil {
+		return store.ErrNotFound
+	}
+	return nil
+}
+
+// TestScripts runs testdata/script: the command from outside, as people use it.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			config := filepath.Join(env.WorkDir, "config")
+			for name, value := range map[string]string{
+				"HOME": env.WorkDir, "XDG_CONFIG_HOME": config, "AppData": config,
+				"FAKE_KEYCHAIN": filepath.Join(env.WorkDir, "keychain"), "BROWSER": "fake-browser", "NO_PROXY": "*",
+			} {
+				env.Setenv(name, value)
+			}
+			env.Values[issuerSlot{}] = new(*issuer.Issuer)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"issuer": startIssuer,
+			"code":   checkExitCode,
+			"expire": func(*testscript.TestScript, bool, []string) { time.Sleep(time.Second) }, // of short-lived
+			"count":  countRequests,
+			"leaks":  scanForSecrets,
+			"empty":  checkEmptyKeychain,
+		},
+		RequireExplicitExec: true,
+	})
+}
+
+// issuerSlot is the key of the script's provider.
+type issuerSlot struct{}
+
+func running(ts *testscript.TestScript) *issuer.Issuer {
+	return *ts.Value(issuerSlot{}).(**issuer.Issuer)
+}
+
+// startIssuer starts a provider, honest or with one fault, and sets ISSUER.
+func startIssuer(ts *testscript.TestScript, _ bool, args []string) {
+	opts := &issuer.Options{Clients: []issuer.Client{
+		{ID: "cli", Name: "A test client"},
+		{ID: "confidential", Secret: "s3cret value/+", AuthMethod: issuer.AuthPost},
+	}}
+	if len(args) > 0 {
+		fault, ok := faults[args[0]]
+		if !ok {
+			ts.Fatalf("no fault %q", args[0])
+		}
+		fault(opts)
+	}
+	provider, err := issuer.Start(opts)
+	ts.Check(err)
+	ts.Defer(func() { provider.Close() })
+	ts.Setenv("ISSUER", provider.URL())
+	*ts.Value(issuerSlot{}).(**issuer.Issuer) = provider
+}
+
+var faults = map[string]func(*issuer.Options){
+	"short-lived": func(o *issuer.Options) { o.AccessTokenTTL = time.Second },
+	"html": func(o *issuer.Options) {
+		o.Wrap = func(http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/html")
+				fmt.Fprint(w, "<!doctype html><title>Welcome</title>")
+			})
+		}
+	},
+	"other-issuer": func(o *issuer.Options) { o.Metadata = set("issuer", "https://evil.example") },
+	"slash": func(o *issuer.Options) {
+		o.Metadata = func(doc map[string]any) { doc["issuer"] = doc["issuer"].(string) + "/" }
+	},
+	"no-token-endpoint": func(o *issuer.Options) { o.Metadata = func(doc map[string]any) { delete(doc, "token_endpoint") } },
+	"plain-pkce":        func(o *issuer.Options) { o.Metadata = set("code_challenge_methods_supported", []string{"plain"}) },
+	"expired-id-token":  func(o *issuer.Options) { o.IDToken = claim("exp", time.Now().Add(-time.Hour).Unix()) },
+	"other-nonce":       func(o *issuer.Options) { o.IDToken = claim("nonce", "another") },
+	"other-audience":    func(o *issuer.Options) { o.IDToken = claim("aud", "another") },
+	"other-iss": func(o *issuer.Options) {
+		o.Redirect = func(params url.Values) { params.Set("iss", "https://evil.example") }
+	},
+	"forged": func(o *issuer.Options) {
+		o.Token = func(_ *http.Request, status int, body map[string]any) (int, map[string]any) {
+			if token, ok := body["id_token"].(string); ok {
+				i := strings.LastIndexByte(token, '.') + 1
+				flipped := map[bool]string{true: "B", false: "A"}[token[i] == 'A']
+				body["id_token"] = token[:i] + flipped + token[i+1:]
+			}
+			return status, body
+		}
+	},
+	"token-500": func(o *issuer.Options) {
+		o.Token = func(*http.Request, int, map[string]any) (int, map[string]any) { return 500, nil }
+	},
+	"invalid-grant": func(o *issuer.Options) {
+		o.Token = func(*http.Request, int, map[string]any) (int, map[string]any) {
+			return 400, map[string]any{"error": "invalid_grant", "error_description": "no \x1b[31mred\x1b[0m here"}
+		}
+	},
+}
+
+func set(name string, value any) func(map[string]any) {
+	return func(doc map[string]any) { doc[name] = value }
+}
+
+func claim(name string, value any) func(header, claims map[string]any) {
+	return func(_, claims map[string]any) { claims[name] = value }
+}
+
+// checkExitCode: code N command args... runs a command and compares its exit
+// code, which exec does not.
+func checkExitCode(ts *testscript.TestScript, _ bool, args []string) {
+	want := args[0]
+	err := ts.Exec(args[1], args[2:]...)
+	got := "0"
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = fmt.Sprint(exit.ExitCode())
+	} else if err != nil {
+		got = err.Error()
+	}
+	if got != want {
+		ts.Fatalf("exit code %s, want %s", got, want)
+	}
+}
+
+// countRequests: count endpoint N.
+func countRequests(ts *testscript.TestScript, _ bool, args []string) {
+	if got := fmt.Sprint(running(ts).Requests(args[0])); got != args[1] {
+		ts.Fatalf("%s requests to the %s endpoint, want %s", got, args[0], args[1])
+	}
+}
+
+// scanForSecrets looks for every secret that the issuer gave out in the output
+// of the last command.
+func scanForSecrets(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, stream := range []string{"stdout", "stderr"} {
+		text := ts.ReadFile(stream)
+		for _, secret := range running(ts).Secrets() {
+			if strings.Contains(text, secret) {
+				ts.Fatalf("%s holds a secret", stream)
+			}
+		}
+	}
+}
+
+// checkEmptyKeychain: nothing is stored, and the list of logins is empty.
+func checkEmptyKeychain(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, dir := range []string{"keychain", "config/oauth-login/profiles"} {
+		entries, err := os.ReadDir(ts.MkAbs(dir))
+		if err == nil && len(entries) > 0 {
+			ts.Fatalf("%s holds %v", dir, entries)
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/oauth-login/oauth-login/store"
+)
+
+// selectProfile finds the login that a command is about: the one that the
+// flags name, or else the last one. A login that is named in full need not be
+// on the list.
+func (p *program) selectProfile(o *options) (store.Profile, error) {
+	if o.profile == "" && o.issuer == "" && o.clientID == "" {
+		profile, ok, err := p.profiles.Default()
+		if err != nil || ok {
+			return profile, err
+		}
+	}
+	profiles, err := p.profiles.List()
+	if err != nil {
+		return store.Profile{}, err
+	}
+	matching := match(profiles, o)
+	switch {
+	case len(matching) == 1:
+		return matching[0], nil
+	case len(matching) > 1:
+		return store.Profile{}, usageError("the flags fit several logins", "choose one of: "+strings.Join(commandLines(matching), " · "))
+	case o.issuer != "" && o.clientID != "":
+		return store.Profile{Issuer: o.issuer, ClientID: o.clientID, Name: o.profile, CACert: o.caCert}, nil
+	case len(profiles) > 0:
+		return store.Profile{}, notSignedIn("there is no such login; 'oauth-login status' shows those that there are")
+	}
+	return store.Profile{}, notSignedIn("nobody is signed in")
+}
+
+// match returns the logins that the flags fit. A login without a name is
+// preferred to others of the same issuer and client.
+func match(profiles []store.Profile, o *options) (matching []store.Profile) {
+	for _, profile := range profiles {
+		if (o.profile == "" || profile.Name == o.profile) &&
+			(o.issuer == "" || profile.Issuer == o.issuer) &&
+			(o.clientID == "" || profile.ClientID == o.clientID) {
+			matching = append(matching, profile)
+		}
+	}
+	if o.profile != "" || o.issuer == "" || o.clientID == "" {
+		return matching
+	}
+	for _, profile := range matching {
+		if profile.Name == "" {
+			return []store.Profile{profile}
+		}
+	}
+	return matching
+}
+
+func commandLines(profiles []store.Profile) (lines []string) {
+	for _, profile := range profiles {
+		if profile.Name != "" {
+			lines = append(lines, "--profile "+profile.Name)
+		} else {
+			lines = append(lines, "--issuer "+profile.Issuer+" --client-id "+profile.ClientID)
+		}
+	}
+	return lines
+}
+
+// loginAgain is the command that repairs a login.
+func loginAgain(profile store.Profile) string {
+	command := "oauth-login login --issuer " + profile.Issuer + " --client-id " + profile.ClientID
+	if profile.Name != "" {
+		command += " --profile " + profile.Name
+	}
+	return command
+}
+
+// loginRequired adds the exact command to an error that asks for a login.
+func loginRequired(profile store.Profile, err error) error {
+	if !errors.Is(err, store.ErrLoginRequired) {
+		return err
+	}
+	return &commandError{code: exitLoginRequired, err: err, text: err.Error(), hint: "sign in again: " + loginAgain(profile)}
+}

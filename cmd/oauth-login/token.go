@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/oauth-login/oauth-login/grant"
+	"github.com/oauth-login/oauth-login/store"
+)
+
+// token prints a valid access token. In the usual case that is one look into
+// the keychain and nothing else.
+func (p *program) token(ctx context.Context, o *options) error {
+	profile, err := p.selectProfile(o)
+	if err != nil {
+		return err
+	}
+	record, err := p.load(ctx, profile)
+	if errors.Is(err, store.ErrNotFound) {
+		return loginRequired(profile, fmt.Errorf("the login at %s is gone: %w", profile.Issuer, store.ErrLoginRequired))
+	}
+	if err != nil {
+		return err
+	}
+	if record.Token.Valid(o.minTTL) {
+		return p.printToken(o, record.Token)
+	}
+	source, err := p.storedSource(o, profile, record)
+	if err != nil {
+		return err
+	}
+	token, err := source.Token(ctx)
+	if token == nil {
+		return loginRequired(profile, err)
+	}
+	// A token that could not be saved is handed out all the same: the refresh
+	// token that bought it may be spent.
+	return errors.Join(p.printToken(o, token), err)
+}
+
+// load returns what is stored of a login.
+func (p *program) load(ctx context.Context, profile store.Profile) (*store.Record, error) {
+	source := &store.Source{
+		Client: &grant.Client{Issuer: profile.Issuer, ClientID: profile.ClientID},
+		Store:  p.keychain, Profile: profile.Name,
+	}
+	return source.Load(ctx)
+}
+
+// storedSource uses a login as it was made. It asks the person only with
+// --interactive.
+func (p *program) storedSource(o *options, profile store.Profile, record *store.Record) (*store.Source, error) {
+	client, err := p.storedClient(o, profile, record)
+	if err != nil {
+		return nil, err
+	}
+	source, err := p.source(o, client, profile)
+	if err != nil {
+		return nil, err
+	}
+	if !o.interactive {
+		source.Login = nil
+	}
+	return source, nil
+}
+
+// storedClient is the client of a login, reached as the flags say.
+func (p *program) storedClient(o *options, profile store.Profile, record *store.Record) (*grant.Client, error) {
+	client := record.Client()
+	client.AllowInsecureRequests = true // which means on loopback hosts only
+	caCert := o.caCert
+	if caCert == "" {
+		caCert = profile.CACert
+	}
+	var err error
+	client.HTTPClient, err = o.httpClient(caCert)
+	return client, err
+}
+
+// tokenJSON has the names of RFC 6749, section 5.1.
+type tokenJSON struct {
+	AccessToken string     `json:"access_token"`
+	TokenType   string     `json:"token_type"`
+	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
+	Scopes      []string   `json:"scopes,omitempty"`
+}
+
+func (p *program) printToken(o *options, token *grant.Token) error {
+	if o.output != outputJSON {
+		_, err := fmt.Fprintln(p.out, string(token.AccessToken))
+		return err
+	}
+	return p.printJSON(tokenJSON{
+		AccessToken: string(token.AccessToken), TokenType: token.TokenType,
+		ExpiresAt: expiresAt(token), Scopes: token.Scopes,
+	})
+}
+
+// expiresAt is nil where the provider did not say.
+func expiresAt(token *grant.Token) *time.Time {
+	if token.Expiry.IsZero() {
+		return nil
+	}
+	return new(token.Expiry.UTC().Truncate(time.Second))
+}
