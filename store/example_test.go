@@ -3,13 +3,16 @@ package store_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"os"
 
 	"github.com/oauth-login/oauth-login/grant"
 	"github.com/oauth-login/oauth-login/loopback"
 	"github.com/oauth-login/oauth-login/store"
 )
 
-// Sign-in, checks, storage and refresh for a program of your own.
+// A program that calls an API as the person in front of it. The first run opens
+// the browser; later ones find the login in the keychain.
 func Example() {
 	client := &grant.Client{Issuer: "https://issuer.example", ClientID: "my-cli", Scopes: []string{"openid", "offline_access"}}
 	source := &store.Source{
@@ -19,14 +22,10 @@ func Example() {
 		},
 	}
 	resp, err := source.HTTPClient().Get("https://api.example/me")
-	fmt.Println(resp, err)
-}
-
-// Never ask the person: get a token if there is one, and fail with
-// ErrLoginRequired if there is none.
-func ExampleSource_Token() {
-	client := &grant.Client{Issuer: "https://issuer.example", ClientID: "my-cli"}
-	source := &store.Source{Client: client}
-	token, err := source.Token(context.Background())
-	fmt.Println(token, err)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return
+	}
+	defer resp.Body.Close()
+	io.Copy(os.Stdout, resp.Body)
 }

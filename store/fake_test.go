@@ -17,7 +17,7 @@ import (
 	"github.com/oauth-login/oauth-login/store"
 )
 
-const issuer = "https://issuer.example"
+const issuerURL = "https://issuer.example"
 
 // A provider is a token endpoint without a network. It rotates refresh tokens:
 // each is good for one request, and the next token is named after its number.
@@ -36,7 +36,7 @@ type provider struct {
 func (p *provider) client() *grant.Client {
 	return &grant.Client{
 		ClientID:   "cli",
-		Server:     &grant.AuthorizationServer{Issuer: issuer, TokenEndpoint: issuer + "/token"},
+		Server:     &grant.AuthorizationServer{Issuer: issuerURL, TokenEndpoint: issuerURL + "/token"},
 		HTTPClient: &http.Client{Transport: p},
 	}
 }

@@ -3,7 +3,6 @@ package store_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -493,10 +492,10 @@ func TestArguments(t *testing.T) {
 	}{
 		{"no client", t.Context(), &store.Source{}, grant.ErrArgument},
 		{"no issuer", t.Context(), &store.Source{Client: &grant.Client{ClientID: "cli"}}, grant.ErrArgument},
-		{"no client_id", t.Context(), &store.Source{Client: &grant.Client{Issuer: issuer}}, grant.ErrArgument},
-		{"line break", t.Context(), &store.Source{Client: &grant.Client{Issuer: issuer, ClientID: "cli"}, Profile: "a\nb"}, grant.ErrArgument},
-		{"not UTF-8", t.Context(), &store.Source{Client: &grant.Client{Issuer: issuer, ClientID: "cli"}, Profile: "\xff"}, grant.ErrArgument},
-		{"canceled", canceled, &store.Source{Client: &grant.Client{Issuer: issuer, ClientID: "cli"}}, context.Canceled},
+		{"no client_id", t.Context(), &store.Source{Client: &grant.Client{Issuer: issuerURL}}, grant.ErrArgument},
+		{"line break", t.Context(), &store.Source{Client: &grant.Client{Issuer: issuerURL, ClientID: "cli"}, Profile: "a\nb"}, grant.ErrArgument},
+		{"not UTF-8", t.Context(), &store.Source{Client: &grant.Client{Issuer: issuerURL, ClientID: "cli"}, Profile: "\xff"}, grant.ErrArgument},
+		{"canceled", canceled, &store.Source{Client: &grant.Client{Issuer: issuerURL, ClientID: "cli"}}, context.Canceled},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -516,18 +515,8 @@ func TestArguments(t *testing.T) {
 			}
 		})
 	}
-	source := &store.Source{Client: &grant.Client{Issuer: issuer, ClientID: "cli"}, Store: &store.Memory{}}
+	source := &store.Source{Client: &grant.Client{Issuer: issuerURL, ClientID: "cli"}, Store: &store.Memory{}}
 	if _, err := source.SignIn(t.Context()); !errors.Is(err, grant.ErrArgument) {
 		t.Errorf("SignIn without Login: %v", err)
 	}
-}
-
-func ExampleSource() {
-	source := &store.Source{
-		Client: &grant.Client{Issuer: "https://issuer.example", ClientID: "my-cli"},
-		Store:  &store.Memory{}, // leave it out for the keychain
-	}
-	_, err := source.Token(context.Background())
-	fmt.Println(errors.Is(err, store.ErrLoginRequired))
-	// Output: true
 }
