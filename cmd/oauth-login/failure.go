@@ -67,7 +67,7 @@ func describe(ctx context.Context, err error) failure {
 
 func classify(ctx context.Context, err error) (code int, hints []string) {
 	if ctx.Err() != nil {
-		return exitInterrupted, []string{"nothing was changed; run the command again when you like"}
+		return exitInterrupted, []string{"'oauth-login status' shows who is signed in"}
 	}
 	if e, ok := errors.AsType[*commandError](err); ok {
 		return e.code, []string{e.hint}
@@ -77,6 +77,12 @@ func classify(ctx context.Context, err error) (code int, hints []string) {
 	}
 	if errors.Is(err, store.ErrLoginRequired) {
 		return exitLoginRequired, []string{"sign in again: oauth-login login, or add --interactive to this command"}
+	}
+	if _, ok := errors.AsType[*store.DamagedError](err); ok {
+		return exitLoginRequired, []string{"sign in again: oauth-login login"}
+	}
+	if errors.Is(err, store.ErrNewer) {
+		return exitStoreUnavailable, []string{"update oauth-login; the login is left as it is"}
 	}
 	if _, ok := errors.AsType[*loopback.TimeoutError](err); ok {
 		return exitTimeout, []string{"run the command again and finish in the browser; --timeout 15m waits longer"}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -14,38 +13,42 @@ import (
 
 // login signs in and saves the tokens.
 func (p *program) login(ctx context.Context, o *options) error {
-	if err := p.requireIssuer(o); err != nil {
+	if err := o.requireClient(); err != nil {
 		return err
 	}
-	client, err := o.client(p.readSecret)
+	client, err := p.client(o)
 	if err != nil {
 		return err
 	}
 	profile := store.Profile{Issuer: o.issuer, ClientID: o.clientID, Name: o.profile, CACert: o.caCert}
-	if err := p.checkName(profile); err != nil {
-		return err
-	}
-	if err := p.profiles.Check(); err != nil {
-		return &commandError{code: exitStoreUnavailable, text: err.Error(), err: err,
-			hint: "make the directory writable, or set another one with XDG_CONFIG_HOME"}
-	}
-	source, err := p.source(o, client, profile)
-	if err != nil {
-		return err
-	}
-	if err := p.chooseScopes(ctx, o, client); err != nil {
-		return err
-	}
-	token, err := source.SignIn(ctx)
+	token, err := p.signIn(ctx, o, client, profile)
 	if err != nil {
 		return err
 	}
 	return p.reportLogin(o, profile, client, token)
 }
 
-// requireIssuer says what is missing for a first login, and remembers the last
-// one where there was one.
-func (p *program) requireIssuer(o *options) error {
+// signIn finds out whatever could fail before it sends the person away.
+func (p *program) signIn(ctx context.Context, o *options, client *grant.Client, profile store.Profile) (*grant.Token, error) {
+	if err := p.checkName(profile); err != nil {
+		return nil, err
+	}
+	if err := p.profiles.Check(); err != nil {
+		return nil, &commandError{code: exitStoreUnavailable, text: err.Error(), err: err,
+			hint: "make the directory writable, or set another one with XDG_CONFIG_HOME"}
+	}
+	source, err := p.source(o, client, profile)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.chooseScopes(ctx, o, client); err != nil {
+		return nil, err
+	}
+	return source.SignIn(ctx)
+}
+
+// requireClient says what is missing for a login.
+func (o *options) requireClient() error {
 	if o.issuer == "" {
 		return &commandError{code: exitUsage, text: "no issuer is given",
 			hint: "oauth-login --issuer https://issuer.example --client-id ID, or try 'oauth-login demo'"}
@@ -156,12 +159,6 @@ func (p *program) notifier(o *options) func(loopback.Event) {
 
 func waitingHint(e loopback.Event) string {
 	return "still waiting for the browser; if the provider shows an error, check that it knows the redirect URI " + e.RedirectURI
-}
-
-// readSecret reads standard input to its end.
-func (p *program) readSecret() ([]byte, error) {
-	const limit = 64 << 10
-	return io.ReadAll(io.LimitReader(p.in, limit))
 }
 
 // loginJSON is what login and status say in JSON.

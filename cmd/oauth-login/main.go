@@ -16,14 +16,22 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/oauth-login/oauth-login/grant"
 	"github.com/oauth-login/oauth-login/store"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
-	p := &program{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, keychain: &store.Keychain{}}
-	os.Exit(p.run(ctx, os.Args[1:]))
+	os.Exit(newProgram(&store.Keychain{}).run(ctx, os.Args[1:]))
+}
+
+// newProgram takes the streams and the environment of the process.
+func newProgram(keychain store.Store) *program {
+	p := &program{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, keychain: keychain}
+	p.clientSecret = grant.Secret(os.Getenv(secretVariable))
+	os.Unsetenv(secretVariable) // the browser must not inherit it
+	return p
 }
 
 // A program is one run of the command: its streams and what it takes from the
@@ -34,7 +42,13 @@ type program struct {
 	getenv   func(string) string
 	keychain store.Store
 	profiles store.Profiles
+
+	clientSecret grant.Secret // from the environment
 }
+
+// secretVariable is the one variable that is not the default of a flag, as no
+// flag takes a secret.
+const secretVariable = "OAUTH_LOGIN_CLIENT_SECRET"
 
 // run executes the command and returns its exit code.
 func (p *program) run(ctx context.Context, args []string) int {

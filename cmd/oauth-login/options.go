@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -102,7 +103,7 @@ func (o *options) demoFlags(f *pflag.FlagSet) {
 }
 
 // client makes the client of a sign-in.
-func (o *options) client(stdin func() ([]byte, error)) (*grant.Client, error) {
+func (p *program) client(o *options) (*grant.Client, error) {
 	client := &grant.Client{
 		Issuer: o.issuer, ClientID: o.clientID, TokenEndpointAuthMethod: o.clientAuth,
 		Prompt: o.prompt, LoginHint: o.loginHint, ACRValues: o.acr, Audience: o.audience, Resources: o.resources,
@@ -121,7 +122,7 @@ func (o *options) client(stdin func() ([]byte, error)) (*grant.Client, error) {
 	if client.TokenParameters, err = parameters("token-param", o.tokenParams); err != nil {
 		return nil, err
 	}
-	if client.ClientSecret, err = o.clientSecret(stdin); err != nil {
+	if client.ClientSecret, err = p.readClientSecret(o); err != nil {
 		return nil, err
 	}
 	if client.Server, err = o.server(); err != nil {
@@ -146,17 +147,20 @@ func parameters(flag string, pairs []string) (url.Values, error) {
 	return values, nil
 }
 
-// clientSecret never takes a secret from an argument, which every process on
+// readClientSecret never takes a secret from an argument, which every process on
 // the machine can see.
-func (o *options) clientSecret(stdin func() ([]byte, error)) (grant.Secret, error) {
-	if o.clientSecretFile == "" {
-		return "", nil
+func (p *program) readClientSecret(o *options) (grant.Secret, error) {
+	const limit = 64 << 10
+	var data []byte
+	var err error
+	switch o.clientSecretFile {
+	case "":
+		return p.clientSecret, nil
+	case "-":
+		data, err = io.ReadAll(io.LimitReader(p.in, limit))
+	default:
+		data, err = os.ReadFile(o.clientSecretFile)
 	}
-	read := func() ([]byte, error) { return os.ReadFile(o.clientSecretFile) }
-	if o.clientSecretFile == "-" {
-		read = stdin
-	}
-	data, err := read()
 	if err != nil {
 		return "", usageError("the client secret cannot be read: "+err.Error(), "--client-secret-file names a file that holds nothing but the secret")
 	}

@@ -32,13 +32,16 @@ func TestMain(m *testing.M) {
 func scriptedCommand() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	context.AfterFunc(ctx, stop)
-	p := &program{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, keychain: fileKeychain(os.Getenv("FAKE_KEYCHAIN"))}
-	os.Exit(p.run(ctx, os.Args[1:]))
+	os.Exit(newProgram(fileKeychain(os.Getenv("FAKE_KEYCHAIN"))).run(ctx, os.Args[1:]))
 }
 
 // fakeBrowser is a browser and the person in front of it. What the last page
 // says goes to a file.
 func fakeBrowser() {
+	environment := []byte(strings.Join(os.Environ(), "\n"))
+	if err := os.WriteFile(filepath.Join(os.Getenv("WORK"), "browser-environment"), environment, 0o600); err != nil {
+		os.Exit(1)
+	}
 	visitor := &issuer.Visitor{Deny: os.Getenv("FAKE_BROWSER") == "deny"}
 	page, err := visitor.Visit(context.Background(), os.Args[1])
 	if err != nil {

@@ -18,6 +18,7 @@ const (
 	stateExpired     = "expired"     // only a new login helps
 	stateMissing     = "missing"     // on the list, but not in the store
 	stateDamaged     = "damaged"     // in the store, but unreadable
+	stateNewer       = "newer"       // stored by a newer version of this command
 )
 
 // status shows the logins of this user: all of them, or those that the flags
@@ -73,6 +74,10 @@ func (p *program) inspect(ctx context.Context, profile store.Profile) (loginJSON
 	}
 	if _, damaged := errors.AsType[*store.DamagedError](err); damaged {
 		login.State = stateDamaged
+		return login, nil
+	}
+	if errors.Is(err, store.ErrNewer) {
+		login.State, login.Repair = stateNewer, "update oauth-login"
 		return login, nil
 	}
 	if err != nil {

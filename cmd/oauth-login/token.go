@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,8 +19,9 @@ func (p *program) token(ctx context.Context, o *options) error {
 		return err
 	}
 	record, err := p.load(ctx, profile)
-	if errors.Is(err, store.ErrNotFound) {
-		return loginRequired(profile, fmt.Errorf("the login at %s is gone: %w", profile.Issuer, store.ErrLoginRequired))
+	_, damaged := errors.AsType[*store.DamagedError](err)
+	if damaged || errors.Is(err, store.ErrNotFound) {
+		return p.replace(ctx, o, profile, err)
 	}
 	if err != nil {
 		return err
@@ -38,6 +40,23 @@ func (p *program) token(ctx context.Context, o *options) error {
 	// A token that could not be saved is handed out all the same: the refresh
 	// token that bought it may be spent.
 	return errors.Join(p.printToken(o, token), err)
+}
+
+// replace signs in anew where nothing usable is stored, if it may.
+func (p *program) replace(ctx context.Context, o *options, profile store.Profile, cause error) error {
+	if !o.interactive {
+		return loginRequired(profile, fmt.Errorf("%w at %s: %w", store.ErrLoginRequired, profile.Issuer, cause))
+	}
+	client := &grant.Client{Issuer: profile.Issuer, ClientID: profile.ClientID, ClientSecret: p.clientSecret, AllowInsecureRequests: true}
+	var err error
+	if client.HTTPClient, err = o.httpClient(cmp.Or(o.caCert, profile.CACert)); err != nil {
+		return err
+	}
+	token, err := p.signIn(ctx, o, client, profile)
+	if err != nil {
+		return err
+	}
+	return p.printToken(o, token)
 }
 
 // load returns what is stored of a login.
@@ -70,12 +89,8 @@ func (p *program) storedSource(o *options, profile store.Profile, record *store.
 func (p *program) storedClient(o *options, profile store.Profile, record *store.Record) (*grant.Client, error) {
 	client := record.Client()
 	client.AllowInsecureRequests = true // which means on loopback hosts only
-	caCert := o.caCert
-	if caCert == "" {
-		caCert = profile.CACert
-	}
 	var err error
-	client.HTTPClient, err = o.httpClient(caCert)
+	client.HTTPClient, err = o.httpClient(cmp.Or(o.caCert, profile.CACert))
 	return client, err
 }
 
