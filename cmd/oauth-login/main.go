@@ -23,7 +23,10 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
-	os.Exit(newProgram(&store.Keychain{}).run(ctx, os.Args[1:]))
+	keychain := &store.Keychain{}
+	p := newProgram(keychain)
+	keychain.Waiting = p.keychainIsSlow
+	os.Exit(p.run(ctx, os.Args[1:]))
 }
 
 // newProgram takes the streams and the environment of the process.

@@ -22,6 +22,11 @@ func (p *program) warning(format string, args ...any) {
 
 func (p *program) hint(text string) { p.say("hint: %s", text) }
 
+// keychainIsSlow explains a wait that the person may be able to end.
+func (p *program) keychainIsSlow(name string) {
+	p.say("Waiting for the keychain (%s); look for a window that asks for a password", name)
+}
+
 // detail is for --verbose.
 func (p *program) detail(o *options, format string, args ...any) {
 	if o.verbose {
