@@ -50,7 +50,9 @@ func runSteps(steps []string) {
 		var err error
 		switch name {
 		case "ready":
-			_, err = k.ready(ctx)
+			var limit time.Duration
+			limit, err = k.ready(ctx)
+			value = []byte(limit.String())
 		case "probe":
 			err = k.Probe(ctx)
 		case "load":

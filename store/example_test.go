@@ -29,3 +29,12 @@ func Example() {
 	defer resp.Body.Close()
 	io.Copy(os.Stdout, resp.Body)
 }
+
+// Never ask the person: get a token if there is one, and fail with
+// ErrLoginRequired if there is none.
+func ExampleSource_Token() {
+	client := &grant.Client{Issuer: "https://issuer.example", ClientID: "my-cli"}
+	source := &store.Source{Client: client}
+	token, err := source.Token(context.Background())
+	fmt.Println(token, err)
+}

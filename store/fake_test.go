@@ -43,9 +43,7 @@ func (p *provider) client() *grant.Client {
 
 func (p *provider) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Host != "issuer.example" {
-		resp := p.api(req)
-		resp.Request = req
-		return resp, nil
+		return p.api(req), nil
 	}
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
@@ -112,7 +110,8 @@ type shelf struct {
 	mu                     sync.Mutex
 	log                    []string
 	loadErr, saveErr, sick error
-	slow                   time.Duration // how long a save takes
+	slow                   time.Duration // how long a save or a deletion takes
+	slowLoad               time.Duration // how long the way back from a load takes
 }
 
 func (s *shelf) note(what string) error {
@@ -135,12 +134,13 @@ func (s *shelf) Load(ctx context.Context, key string) ([]byte, error) {
 	if err := s.note("load"); err != nil {
 		return nil, err
 	}
+	defer time.Sleep(s.slowLoad)
 	return s.Memory.Load(ctx, key)
 }
 
 func (s *shelf) Save(ctx context.Context, key string, record []byte) error {
 	time.Sleep(s.slow)
-	if err := s.note("save"); err != nil {
+	if err := errors.Join(s.note("save"), ctx.Err()); err != nil {
 		return err
 	}
 	return s.Memory.Save(ctx, key, record)
@@ -148,6 +148,7 @@ func (s *shelf) Save(ctx context.Context, key string, record []byte) error {
 
 func (s *shelf) Delete(ctx context.Context, key string) error {
 	s.note("delete")
+	time.Sleep(s.slow)
 	return s.Memory.Delete(ctx, key)
 }
 
@@ -166,6 +167,15 @@ func after(t *testing.T, ttl time.Duration, refreshToken grant.Secret) *scene {
 	s := &scene{&provider{good: "refresh"}, &shelf{}}
 	token := &grant.Token{AccessToken: "access", TokenType: "bearer", RefreshToken: refreshToken, Expiry: time.Now().Add(ttl)}
 	s.signIn(t, token)
+	return s
+}
+
+// nearEnd returns a scene whose token has 20 seconds of its hour left, fewer than
+// are asked for. It is for use in a bubble.
+func nearEnd(t *testing.T, refreshToken grant.Secret) *scene {
+	t.Helper()
+	s := after(t, time.Hour, refreshToken)
+	time.Sleep(time.Hour - 20*time.Second)
 	return s
 }
 

@@ -222,11 +222,14 @@ func TestLoginEndsWithItsLastCaller(t *testing.T) {
 	})
 }
 
-// A Login that gives up must not be what the next caller gets.
+// A Login that gives up must not be what the next caller gets, nor end what
+// that one has begun.
 func TestNextCallerGetsALoginOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := (&scene{&provider{}, &shelf{}}).source()
+		logins := 0
 		source.Login = func(ctx context.Context, _ save) (*grant.Token, error) {
+			logins++
 			select {
 			case <-ctx.Done():
 				time.Sleep(time.Second) // closing the browser takes a while
@@ -239,8 +242,35 @@ func TestNextCallerGetsALoginOfItsOwn(t *testing.T) {
 		defer cancel()
 		token, err := source.SignIn(ctx)
 		check(t, token, err, "", context.DeadlineExceeded)
-		token, err = source.SignIn(t.Context())
-		check(t, token, err, "new", nil)
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				token, err := source.SignIn(t.Context())
+				check(t, token, err, "new", nil)
+			})
+			time.Sleep(5 * time.Second) // the first Login has ended, the second goes on
+		}
+		wg.Wait()
+		if logins != 2 {
+			t.Errorf("%d logins", logins)
+		}
+	})
+}
+
+// A save that has begun is finished although the caller leaves.
+func TestSaveIsFinishedWithoutCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &scene{&provider{}, &shelf{slow: 2 * time.Second}}
+		source := s.source()
+		source.Login = func(ctx context.Context, save save) (*grant.Token, error) { return fresh, save(ctx, fresh) }
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		token, err := source.SignIn(ctx)
+		check(t, token, err, "", context.DeadlineExceeded)
+		time.Sleep(2 * time.Second)
+		if got := s.stored(t).Token.AccessToken; got != "new" {
+			t.Errorf("stored %q", string(got))
+		}
 	})
 }
 

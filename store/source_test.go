@@ -41,9 +41,8 @@ func TestTokenFromStore(t *testing.T) {
 
 func TestTokenIsRefreshedAndSavedFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := after(t, time.Hour, "refresh")
+		s := nearEnd(t, "refresh")
 		before := s.stored(t)
-		time.Sleep(time.Hour - 20*time.Second) // less than the 30 seconds that a token has to live
 		source := s.source()
 		source.Login = never(t)
 		token, err := source.Token(t.Context())
@@ -148,7 +147,7 @@ func TestTroubleNeitherDeletesNorSignsIn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := after(t, 20*time.Second, "refresh")
+				s := nearEnd(t, "refresh")
 				trouble(s.provider)
 				source := s.source()
 				source.Login = never(t)
@@ -205,6 +204,15 @@ func TestRefusedRefresh(t *testing.T) {
 	})
 }
 
+// The provider has ended the login: what is left of the access token is worth
+// nothing.
+func TestRefusedRefreshOfAValidToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		token, err := nearEnd(t, "spent").source().Token(t.Context())
+		check(t, token, err, "", store.ErrLoginRequired)
+	})
+}
+
 // Another process was faster: its refresh token has replaced ours.
 func TestRefusedRefreshLooksAgain(t *testing.T) {
 	tests := []struct {
@@ -243,7 +251,7 @@ func TestRefusedRefreshLooksAgain(t *testing.T) {
 
 func TestWithoutRefreshToken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := after(t, 20*time.Second, "")
+		s := nearEnd(t, "")
 		source := s.source()
 		source.Login = never(t)
 		token, err := source.Token(t.Context())
@@ -268,6 +276,7 @@ func TestMinTTL(t *testing.T) {
 		{"longer than the whole life, young", time.Hour, 20 * time.Minute, 2 * time.Hour, false},
 		{"longer than the whole life, old", time.Hour, 40 * time.Minute, 2 * time.Hour, true},
 		{"short life, young", 20 * time.Second, 5 * time.Second, 0, false},
+		{"less than nothing", time.Hour, time.Hour + time.Second, -2 * time.Hour, true},
 		{"short life, old", 20 * time.Second, 15 * time.Second, 0, true},
 	}
 	for _, test := range tests {
@@ -344,6 +353,23 @@ func TestSaveFailsAfterRefresh(t *testing.T) {
 	})
 }
 
+// The stored token is valid, but the refresh token beside it is spent.
+func TestUnsavedTokenOutranksAValidOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, time.Hour, "refresh")
+		s.saveErr = errors.New("full")
+		source := s.source()
+		token, err := source.Refresh(t.Context())
+		check(t, token, err, "access-1", s.saveErr)
+		s.saveErr = nil
+		token, err = source.Token(t.Context())
+		check(t, token, err, "access-1", nil)
+		if got := s.stored(t).Token.RefreshToken; got != "refresh-1" {
+			t.Errorf("stored %q", string(got))
+		}
+	})
+}
+
 func TestUnsavedTokenGivesWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := after(t, -time.Second, "refresh")
@@ -373,25 +399,36 @@ func TestStoreUnavailable(t *testing.T) {
 		if s.requests() != 0 {
 			t.Error("something was sent")
 		}
+		if got := s.took(); got != "load" {
+			t.Errorf("it took %q", got)
+		}
 	})
 }
 
-func TestRecordOfAnotherIssuer(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := after(t, -time.Second, "refresh")
-		other := &store.Source{Client: s.client(), Store: s.shelf}
-		other.Client.Server.Issuer = "https://evil.example"
-		// The record of one issuer under the key of another.
-		other.Store = renamed{s.shelf}
-		token, err := other.Token(t.Context())
-		check(t, token, err, "", store.ErrLoginRequired)
-		if _, ok := errors.AsType[*store.DamagedError](err); !ok {
-			t.Errorf("error %v", err)
-		}
-		if s.requests() != 0 {
-			t.Error("the refresh token was sent")
-		}
-	})
+// The record of one login under the key of another.
+func TestRecordOfAnotherLogin(t *testing.T) {
+	for name, change := range map[string]func(*store.Source){
+		"issuer":  func(source *store.Source) { source.Client.Server.Issuer = "https://evil.example" },
+		"client":  func(source *store.Source) { source.Client.ClientID = "other" },
+		"profile": func(source *store.Source) { source.Profile = "other" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := after(t, -time.Second, "refresh")
+				source := s.source()
+				source.Store = renamed{s.shelf}
+				change(source)
+				token, err := source.Token(t.Context())
+				check(t, token, err, "", store.ErrLoginRequired)
+				if _, ok := errors.AsType[*store.DamagedError](err); !ok {
+					t.Errorf("error %v", err)
+				}
+				if s.requests() != 0 {
+					t.Error("the refresh token was sent")
+				}
+			})
+		})
+	}
 }
 
 // renamed has one record under every key.
@@ -458,6 +495,47 @@ func TestDeleteWaitsForRefresh(t *testing.T) {
 		if _, err := source.Load(t.Context()); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("Load after Delete: %v", err)
 		}
+	})
+}
+
+// A refresh that begins during a deletion must not bring the login back.
+func TestDeleteHoldsUpRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, -time.Second, "refresh")
+		s.slow = time.Second
+		source := s.source()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := source.Delete(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		token, err := source.Token(t.Context())
+		check(t, token, err, "", store.ErrLoginRequired)
+		wg.Wait()
+	})
+}
+
+// A look that began before a deletion must not bring the login back either.
+func TestDeleteOutlastsALook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, time.Hour, "refresh")
+		source := s.source()
+		s.slowLoad = time.Second
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			token, err := source.Token(t.Context())
+			check(t, token, err, "access", nil)
+		})
+		synctest.Wait()
+		s.slowLoad = 0
+		if err := source.Delete(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wg.Wait()
+		token, err := source.Token(t.Context())
+		check(t, token, err, "", store.ErrLoginRequired)
 	})
 }
 

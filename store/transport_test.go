@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -13,10 +14,14 @@ import (
 )
 
 // seen is what an API got: the address and the Authorization header.
-func api(seen *[]string, redirects map[string]string) func(*http.Request) *http.Response {
+// Its answers name the request that they belong to, as they have to, or do not.
+func api(seen *[]string, redirects map[string]string, names bool) func(*http.Request) *http.Response {
 	return func(req *http.Request) *http.Response {
 		*seen = append(*seen, strings.TrimSpace(req.URL.String()+" "+req.Header.Get("Authorization")))
 		resp := response(req, http.StatusOK, nil)
+		if !names {
+			resp.Request = nil
+		}
 		if location := redirects[req.URL.String()]; location != "" {
 			resp.StatusCode = http.StatusTemporaryRedirect
 			resp.Header.Set("Location", location)
@@ -58,37 +63,44 @@ func TestHTTPClientAuthorizes(t *testing.T) {
 			[]string{"https://api.example/me" + bearer, "http://api.example/me"},
 		},
 		{
+			"redirect to another host and on", "https://api.example/me",
+			map[string]string{"https://api.example/me": "https://evil.example/", "https://evil.example/": "https://evil.example/more"},
+			[]string{"https://api.example/me" + bearer, "https://evil.example/", "https://evil.example/more"},
+		},
+		{
 			"redirect there and back", "https://api.example/me",
 			map[string]string{"https://api.example/me": "https://evil.example/", "https://evil.example/": "https://api.example/transfer"},
 			[]string{"https://api.example/me" + bearer, "https://evil.example/", "https://api.example/transfer"},
 		},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			s := after(t, time.Hour, "refresh")
-			var seen []string
-			s.api = api(&seen, test.redirects)
-			resp, err := s.source().HTTPClient().Get(test.url)
-			if err != nil {
-				t.Fatal(err)
-			}
-			resp.Body.Close()
-			if got, want := strings.Join(seen, "\n"), strings.Join(test.want, "\n"); got != want {
-				t.Errorf("got\n%s\nwant\n%s", got, want)
-			}
-			for r := resp; r != nil; r = r.Request.Response {
-				if r.Request.Header.Get("Authorization") != "" {
-					t.Error("the response holds the token")
+		for _, names := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, %v", test.name, names), func(t *testing.T) {
+				s := after(t, time.Hour, "refresh")
+				var seen []string
+				s.api = api(&seen, test.redirects, names)
+				resp, err := s.source().HTTPClient().Get(test.url)
+				if err != nil {
+					t.Fatal(err)
 				}
-			}
-		})
+				resp.Body.Close()
+				if got, want := strings.Join(seen, "\n"), strings.Join(test.want, "\n"); got != want {
+					t.Errorf("got\n%s\nwant\n%s", got, want)
+				}
+				for r := resp; r != nil && r.Request != nil; r = r.Request.Response {
+					if r.Request.Header.Get("Authorization") != "" {
+						t.Error("the response holds the token")
+					}
+				}
+			})
+		}
 	}
 }
 
 func TestHTTPClientKeepsAuthorization(t *testing.T) {
 	s := after(t, time.Hour, "refresh")
 	var seen []string
-	s.api = api(&seen, nil)
+	s.api = api(&seen, nil, true)
 	req, err := http.NewRequest(http.MethodGet, "http://api.example/", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +137,7 @@ func TestHTTPClientRefuses(t *testing.T) {
 			s.signIn(t, test.token)
 			s.saveErr = full
 			var seen []string
-			s.api = api(&seen, nil)
+			s.api = api(&seen, nil, true)
 			body := &closing{Reader: strings.NewReader("body")}
 			resp, err := s.source().HTTPClient().Post(test.url, "text/plain", body)
 			if err == nil {
