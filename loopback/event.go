@@ -1,0 +1,41 @@
+package loopback
+
+// An EventKind says what has happened.
+type EventKind int
+
+const (
+	// Listening: the port is open. RedirectURI is what the provider has to know.
+	Listening EventKind = iota + 1
+	// AuthorizationURL: URL is where the person signs in. Always comes before
+	// the browser is opened.
+	AuthorizationURL
+	// BrowserFailed: Err is why the browser could not be opened. The login goes
+	// on, as the person can open URL in another way.
+	BrowserFailed
+	// Ignored: a request was not the redirect, for Reason.
+	Ignored
+	// Waiting: 30 seconds have gone by without the redirect. Ignored says what
+	// came instead.
+	Waiting
+	// Received: the redirect is here, and its checks begin.
+	Received
+	// Done: the checks and Options.Save are over. Err is what the login fails
+	// with, nil when the person is signed in.
+	Done
+)
+
+// An Event is what Options.Notify is told. It never holds a code, a token, or
+// anything else from a request; the state is in URL alone.
+type Event struct {
+	Kind EventKind
+	// RedirectURI is set in every event.
+	RedirectURI string
+	// URL is the authorization URL: AuthorizationURL and BrowserFailed.
+	URL string
+	// Reason is one of a fixed set of short texts: Ignored.
+	Reason string
+	// Ignored counts what was ignored so far, by reason: Waiting.
+	Ignored map[string]int
+	// Err is an error: BrowserFailed and Done.
+	Err error
+}

@@ -1,0 +1,107 @@
+package loopback
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"slices"
+	"sync"
+)
+
+// maxConns is how many connections may be open at once. A browser needs less
+// than ten.
+const maxConns = 100
+
+// conns are the open connections of a server. When there are too many, the
+// oldest one that has not brought the redirect is closed: whoever opens
+// connections and says nothing cannot keep the browser out.
+type conns struct {
+	max  int
+	open sync.WaitGroup // counts until net/http is through with a connection
+
+	mu   sync.Mutex
+	list []*conn // in the order of their arrival
+}
+
+// A conn is one of conns.
+type conn struct {
+	net.Conn
+	conns *conns
+	kept  bool // guarded by conns.mu
+}
+
+// listener returns l with its connections counted.
+func (c *conns) listener(l net.Listener) net.Listener { return &limited{l, c} }
+
+type limited struct {
+	net.Listener
+	conns *conns
+}
+
+// Accept never blocks for the sake of the limit.
+func (l *limited) Accept() (net.Conn, error) {
+	for {
+		nc, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if c := l.conns.add(nc); c != nil {
+			return c, nil
+		}
+		_ = nc.Close() // every connection is one that has brought the redirect
+	}
+}
+
+// add returns nil when there is no room to be made.
+func (c *conns) add(nc net.Conn) *conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.list) >= c.max {
+		oldest := slices.IndexFunc(c.list, func(old *conn) bool { return !old.kept })
+		if oldest < 0 {
+			return nil
+		}
+		_ = c.list[oldest].Conn.Close() // the server notices, and ends with it
+		c.list = slices.Delete(c.list, oldest, oldest+1)
+	}
+	added := &conn{Conn: nc, conns: c}
+	c.list = append(c.list, added)
+	c.open.Add(1)
+	return added
+}
+
+// track is the ConnState hook of the server. The last thing that net/http does
+// with a connection is to report it as closed.
+func (c *conns) track(nc net.Conn, state http.ConnState) {
+	closed, ok := nc.(*conn)
+	if !ok || state != http.StateClosed {
+		return
+	}
+	c.mu.Lock()
+	c.list = slices.DeleteFunc(c.list, func(other *conn) bool { return other == closed })
+	c.mu.Unlock()
+	c.open.Done()
+}
+
+// wait returns when the server is through with all connections. Only call it
+// when the listeners are closed.
+func (c *conns) wait() { c.open.Wait() }
+
+type connKey struct{}
+
+// remember is the ConnContext hook of the server.
+func (c *conns) remember(ctx context.Context, nc net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, nc)
+}
+
+// keep protects the connection of a request from being closed for others.
+// Without effect in the server of an embedder.
+func keep(r *http.Request) {
+	c, ok := r.Context().Value(connKey{}).(*conn)
+	if !ok {
+		return
+	}
+	c.conns.mu.Lock()
+	defer c.conns.mu.Unlock()
+	c.kept = true
+}

@@ -1,0 +1,255 @@
+package loopback
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/oauth-login/oauth-login/grant"
+)
+
+const (
+	hintAfter    = 30 * time.Second // Waiting
+	writeTimeout = 10 * time.Second // for an answer, all of which are small
+)
+
+// A Receiver is the http.Handler that takes a redirect, for programs that have
+// a server of their own. It answers the path of its redirect URI and the path
+// below that ends in /done, so mount it on both:
+//
+//	receiver, err := loopback.NewReceiver("http://127.0.0.1:8080/callback", nil)
+//	...
+//	router.Handle("/callback", receiver)
+//	router.Handle("/callback/done", receiver)
+//
+// It looks at the whole path, wherever it is mounted.
+type Receiver struct {
+	redirect *redirect
+	pages    *pages
+	router   http.Handler
+	opts     *Options
+
+	notifying sync.Mutex // one event at a time
+	receiving atomic.Bool
+	current   atomic.Pointer[attempt] // the one that waits, or the last one that ended with an outcome
+}
+
+// NewReceiver returns the handler for redirects to a redirect URI, http or
+// https. Of the options, which may be nil, it uses Notify, Timeout and Page.
+func NewReceiver(redirectURI string, opts *Options) (*Receiver, error) {
+	if opts == nil {
+		opts = new(Options)
+	}
+	redirect, err := parseRedirect(redirectURI)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := newPages(opts.Page)
+	if err != nil {
+		return nil, err
+	}
+	r := &Receiver{redirect: redirect, pages: pages, opts: opts}
+	r.router = r.routes()
+	return r, nil
+}
+
+// routes: the checks come in the order in which they are listed here.
+func (r *Receiver) routes() http.Handler {
+	router := chi.NewRouter()
+	router.Use(r.onlyGet, r.onlyHost)
+	router.With(r.onlyNavigation).Get(r.redirect.path, r.serveCallback)
+	router.With(r.onlyNavigation).Get(r.redirect.done(), r.serveOutcome)
+	router.NotFound(func(w http.ResponseWriter, _ *http.Request) { r.ignore(w, wrongPath) })
+	return router
+}
+
+// RedirectURI is the redirect URI to announce to the provider.
+func (r *Receiver) RedirectURI() string { return r.redirect.uri }
+
+// ServeHTTP answers a redirect when it has been dealt with, and everything else
+// with a refusal.
+func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	// A fresh routing context: without it, chi would go on with the rest of
+	// the path that a router around this one has left.
+	ctx := context.WithValue(req.Context(), chi.RouteCtxKey, chi.NewRouteContext())
+	r.router.ServeHTTP(w, req.WithContext(ctx))
+}
+
+// serveCallback holds the browser until the outcome is known. The redirect
+// after it takes the code out of the browser's address bar and history.
+func (r *Receiver) serveCallback(w http.ResponseWriter, req *http.Request) {
+	params, err := grant.ParseAuthResponse(req.URL.RawQuery)
+	if err != nil {
+		r.ignore(w, badQuery)
+		return
+	}
+	a := r.current.Load()
+	if a == nil || !a.accept(params) {
+		r.ignore(w, wrongState)
+		return
+	}
+	keep(req)
+	// When the read deadline of the server passes, net/http takes the browser
+	// for gone. The error is that of a server that has no deadlines.
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Time{})
+	select {
+	case <-a.finished:
+	case <-req.Context().Done():
+		a.leave()
+		return
+	}
+	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	r.pages.redirect(w, r.redirect.done())
+}
+
+// serveOutcome serves the page that is shown last.
+func (r *Receiver) serveOutcome(w http.ResponseWriter, req *http.Request) {
+	a := r.current.Load()
+	if a == nil {
+		r.ignore(w, noOutcome)
+		return
+	}
+	outcome, ok := a.result()
+	if !ok {
+		r.ignore(w, noOutcome)
+		return
+	}
+	keep(req)
+	r.pages.write(w, outcome.status(), outcome)
+	_ = http.NewResponseController(w).Flush() // the server may be closed from here on
+	a.leave()
+}
+
+// ignore answers noise, and counts it while a login waits.
+func (r *Receiver) ignore(w http.ResponseWriter, n noise) {
+	if a := r.current.Load(); a != nil && a.count(n) {
+		r.notify(Event{Kind: Ignored, Reason: string(n)})
+	}
+	r.pages.write(w, n.status(), Unknown)
+}
+
+// notify hands an event to the program, one at a time.
+func (r *Receiver) notify(e Event) {
+	if r.opts.Notify == nil {
+		return
+	}
+	e.RedirectURI = r.redirect.uri
+	r.notifying.Lock()
+	defer r.notifying.Unlock()
+	r.opts.Notify(e)
+}
+
+// Receive waits for one redirect that is ours, calls finish with its
+// parameters, and then lets the browser see what came of it. It returns the
+// error of finish, a *TimeoutError, or the error of ctx.
+//
+// ours tells the redirect of this login from noise, such as Flow.Ours; it may be
+// called by several goroutines at once. finish is called once at most, on the
+// goroutine of the caller and with ctx: it goes on when the browser leaves. A
+// *grant.Error of the authorization endpoint becomes the page Refused, any other
+// error the page Failed.
+//
+// One Receive may run at a time. Afterwards the same redirect, sent again, leads
+// to the same page, until the next Receive.
+func (r *Receiver) Receive(ctx context.Context, ours func(url.Values) bool, finish func(ctx context.Context, params url.Values) error) error {
+	if ours == nil || finish == nil {
+		return argumentError("ours and finish are required")
+	}
+	if !r.receiving.CompareAndSwap(false, true) {
+		return argumentError("another login is being received")
+	}
+	defer r.receiving.Store(false)
+	a := newAttempt(ours)
+	r.current.Store(a)
+	outcome := Failed // of a finish that does not return
+	defer func() { a.finish(outcome) }()
+	params, err := r.await(ctx, a)
+	if err != nil {
+		r.current.Store(nil) // nothing can come of it any more
+		return err
+	}
+	r.notify(Event{Kind: Received})
+	err = finish(ctx, params)
+	r.notify(Event{Kind: Done, Err: err})
+	outcome = outcomeOf(err)
+	return err
+}
+
+// await returns the parameters of the redirect.
+func (r *Receiver) await(ctx context.Context, a *attempt) (url.Values, error) {
+	hint := time.NewTimer(hintAfter)
+	defer hint.Stop()
+	timeout := r.opts.Timeout
+	if timeout == 0 {
+		timeout = defaultTimeout
+	}
+	var late <-chan time.Time // never, for a negative timeout
+	if timeout > 0 {
+		timer := time.NewTimer(timeout)
+		defer timer.Stop()
+		late = timer.C
+	}
+	for {
+		select {
+		case params := <-a.redirect:
+			return params, nil
+		case <-hint.C:
+			r.notify(Event{Kind: Waiting, Ignored: a.counts()})
+		case <-late:
+			if params, ok := a.expire(); ok {
+				return params, nil
+			}
+			return nil, &TimeoutError{After: timeout, Ignored: a.counts()}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// A TimeoutError says that the redirect did not come in time.
+type TimeoutError struct {
+	// After is how long it was waited for.
+	After time.Duration
+	// Ignored counts the requests that came instead, by reason.
+	Ignored map[string]int
+}
+
+// Error tells a browser that never came from one that was turned away.
+func (e *TimeoutError) Error() string {
+	text := fmt.Sprintf("the browser did not come back within %v: ", e.After)
+	total := 0
+	var reasons []string
+	for reason, count := range e.Ignored {
+		total += count
+		reasons = append(reasons, fmt.Sprintf("%s: %d", reason, count))
+	}
+	slices.Sort(reasons)
+	switch total {
+	case 0:
+		return text + "there was no request at all"
+	case 1:
+		return text + "1 request was ignored (" + reasons[0] + ")"
+	}
+	return text + fmt.Sprintf("%d requests were ignored (%s)", total, strings.Join(reasons, ", "))
+}
+
+// outcomeOf returns what the person is told about an error.
+func outcomeOf(err error) Outcome {
+	if err == nil {
+		return SignedIn
+	}
+	if refusal, ok := errors.AsType[*grant.Error](err); ok && refusal.Endpoint == "authorization" {
+		return Refused
+	}
+	return Failed
+}

@@ -1,0 +1,145 @@
+package loopback
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 10 * time.Second
+	// maxHeaderBytes is not smaller because of cookies: browsers send those of
+	// every other server on the same host, whatever its port is (RFC 6265,
+	// section 8.5).
+	maxHeaderBytes = 64 << 10
+	// lingerTime is how long a browser may take from the redirect to the page.
+	lingerTime = time.Second
+)
+
+// A Server is a receiver with a port of its own. Make one with Listen, for one
+// Receive, and close it.
+type Server struct {
+	receiver  *Receiver
+	listeners []net.Listener
+	used      atomic.Bool
+}
+
+// Listen opens the port that the redirect will come to. Nothing is answered
+// before Receive: until then, connections wait. opts may be nil.
+//
+// When no address is free, the error is a *BindError; options that make no
+// sense lead to grant.ErrArgument.
+func Listen(ctx context.Context, opts *Options) (*Server, error) {
+	if opts == nil {
+		opts = new(Options)
+	}
+	place, err := opts.place()
+	if err != nil {
+		return nil, err
+	}
+	listeners, err := bind(ctx, place)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{listeners: listeners}
+	uri, err := opts.uri(place, portOf(listeners[0]))
+	if err == nil {
+		s.receiver, err = NewReceiver(uri, opts)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// RedirectURI is the redirect URI to announce to the provider.
+func (s *Server) RedirectURI() string { return s.receiver.RedirectURI() }
+
+// Close closes the port, and with it ends a Receive that waits. A second call
+// does nothing.
+func (s *Server) Close() error {
+	var failed error
+	for _, l := range s.listeners {
+		if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			failed = errors.Join(failed, err)
+		}
+	}
+	return failed
+}
+
+// Receive is Receiver.Receive with a server around it. It returns when the
+// browser has the page, at the latest a second after finish has returned, and
+// at once when ctx ends. The port is closed then.
+func (s *Server) Receive(ctx context.Context, ours func(url.Values) bool, finish func(ctx context.Context, params url.Values) error) error {
+	if !s.used.CompareAndSwap(false, true) {
+		return argumentError("a Server receives one redirect")
+	}
+	serveCtx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	limit := &conns{max: maxConns}
+	server := s.httpServer(serveCtx, limit)
+	var serving sync.WaitGroup
+	for _, l := range s.listeners {
+		serving.Go(func() {
+			if err := server.Serve(limit.listener(l)); !errors.Is(err, http.ErrServerClosed) {
+				fail(fmt.Errorf("listening for the redirect: %w", err))
+			}
+		})
+	}
+	err := s.receiver.Receive(serveCtx, ours, finish)
+	if cause := context.Cause(serveCtx); err != nil && cause != nil && ctx.Err() == nil {
+		err = cause
+	}
+	s.receiver.linger(serveCtx)
+	_ = server.Close() // what cannot be closed is closed already
+	_ = s.Close()
+	serving.Wait()
+	limit.wait()
+	return err
+}
+
+// httpServer speaks HTTP/1.1, one request on a connection: a connection that is
+// kept alive would bring the redirect of the next login to this one.
+func (s *Server) httpServer(ctx context.Context, limit *conns) *http.Server {
+	server := &http.Server{
+		Handler:                      s.receiver,
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            readHeaderTimeout,
+		ReadTimeout:                  readTimeout,
+		WriteTimeout:                 writeTimeout, // serveCallback starts it anew when it has waited
+		MaxHeaderBytes:               maxHeaderBytes,
+		ErrorLog:                     log.New(io.Discard, "", 0), // a library does not print
+		BaseContext:                  func(net.Listener) context.Context { return ctx },
+		ConnState:                    limit.track,
+		ConnContext:                  limit.remember,
+		Protocols:                    new(http.Protocols),
+	}
+	server.Protocols.SetHTTP1(true)
+	server.SetKeepAlivesEnabled(false)
+	return server
+}
+
+// linger gives the browsers that have brought the redirect the time to fetch
+// the page. When there is none, it is over at once.
+func (r *Receiver) linger(ctx context.Context) {
+	a := r.current.Load()
+	if a == nil {
+		return
+	}
+	timer := time.NewTimer(lingerTime)
+	defer timer.Stop()
+	select {
+	case <-a.quiet:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
