@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -80,7 +81,7 @@ func (k *Keychain) start(turn <-chan struct{}, do func(ring) (string, error)) *c
 	go func() {
 		var o outcome
 		for range attempts {
-			if o.secret, o.err = do(r); !k.transient(o.err) {
+			if o = try(r, do); !k.transient(o.err) {
 				break
 			}
 		}
@@ -89,6 +90,18 @@ func (k *Keychain) start(turn <-chan struct{}, do func(ring) (string, error)) *c
 		c.outcome <- o
 	}()
 	return c
+}
+
+// try makes a panic an error: go-keyring does not expect the bus to end while it
+// waits for a prompt.
+func try(r ring, do func(ring) (string, error)) (o outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			o = outcome{err: fmt.Errorf("go-keyring has panicked: %v", p)}
+		}
+	}()
+	o.secret, o.err = do(r)
+	return o
 }
 
 func (k *Keychain) end(c *call) {

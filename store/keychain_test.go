@@ -233,6 +233,19 @@ type exitError int
 func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 func (e exitError) ExitCode() int { return int(e) }
 
+func TestKeychainThatPanics(t *testing.T) {
+	r := &fakeRing{get: func(string, *string) (bool, error) { panic("nil signal") }}
+	k := newFakeKeychain("linux", r)
+	err := load(k)
+	if unavailable, ok := errors.AsType[*UnavailableError](err); !ok || unavailable.Reason != Failed {
+		t.Errorf("error %v", err)
+	}
+	r.get = nil
+	if err := load(k); !errors.Is(err, ErrNotFound) {
+		t.Errorf("the next call: %v", err)
+	}
+}
+
 func TestKeychainRetriesCollisions(t *testing.T) {
 	for goos, collision := range map[string]error{"windows": syscall.Errno(234), "darwin": exitError(45)} {
 		failures := 2

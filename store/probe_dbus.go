@@ -15,13 +15,13 @@ import (
 
 // The Secret Service API, version 0.2.
 const (
-	secretsName       = "org.freedesktop.secrets"
-	secretsPath       = dbus.ObjectPath("/org/freedesktop/secrets")
-	secretsInterface  = "org.freedesktop.Secret.Service"
-	collectionLocked  = "org.freedesktop.Secret.Collection"
-	loginCollection   = dbus.ObjectPath("/org/freedesktop/secrets/collection/login")
-	errServiceUnknown = "org.freedesktop.DBus.Error.ServiceUnknown"
-	errNameHasNoOwner = "org.freedesktop.DBus.Error.NameHasNoOwner"
+	secretsName         = "org.freedesktop.secrets"
+	secretsPath         = dbus.ObjectPath("/org/freedesktop/secrets")
+	secretsInterface    = "org.freedesktop.Secret.Service"
+	collectionInterface = "org.freedesktop.Secret.Collection"
+	loginCollection     = dbus.ObjectPath("/org/freedesktop/secrets/collection/login")
+	errServiceUnknown   = "org.freedesktop.DBus.Error.ServiceUnknown"
+	errNameHasNoOwner   = "org.freedesktop.DBus.Error.NameHasNoOwner"
 )
 
 // probeTimeout bounds the whole probe. It usually takes one or two milliseconds.
@@ -70,27 +70,37 @@ func askBus(ctx context.Context) (prompts bool, err error) {
 	if err := bus.Hello(); err != nil {
 		return false, absent("the session bus does not let us in: %w", err)
 	}
+	// The usual collection is asked for its state before it is known to be
+	// there, which saves a round trip.
+	login := property(ctx, bus, loginCollection, collectionInterface, "Locked")
 	var collections []dbus.ObjectPath
-	err = property(ctx, bus, secretsPath, secretsInterface, "Collections", &collections)
+	err = property(ctx, bus, secretsPath, secretsInterface, "Collections").store(&collections)
 	if dbusError, ok := errors.AsType[dbus.Error](err); ok && slices.Contains([]string{errServiceUnknown, errNameHasNoOwner}, dbusError.Name) {
 		return startable(ctx, bus)
 	}
 	if err != nil {
 		return false, &UnavailableError{Reason: Failed, Backend: secretService, Err: err}
 	}
-	return lockState(ctx, bus, collections)
+	return lockState(ctx, bus, collections, login)
 }
 
 func absent(format string, args ...any) error {
 	return &UnavailableError{Reason: Absent, Backend: secretService, Err: fmt.Errorf(format, args...)}
 }
 
-// property reads a property without starting what owns it.
-func property(ctx context.Context, bus *dbus.Conn, path dbus.ObjectPath, iface, name string, value any) error {
+// A reading is a property that was asked for.
+type reading struct{ call *dbus.Call }
+
+// property asks for a property, without starting what owns it.
+func property(ctx context.Context, bus *dbus.Conn, path dbus.ObjectPath, iface, name string) reading {
+	return reading{bus.Object(secretsName, path).
+		GoWithContext(ctx, "org.freedesktop.DBus.Properties.Get", dbus.FlagNoAutoStart, make(chan *dbus.Call, 1), iface, name)}
+}
+
+// store waits for the property.
+func (r reading) store(value any) error {
 	var v dbus.Variant
-	call := bus.Object(secretsName, path).
-		CallWithContext(ctx, "org.freedesktop.DBus.Properties.Get", dbus.FlagNoAutoStart, iface, name)
-	if err := call.Store(&v); err != nil {
+	if err := (<-r.call.Done).Store(&v); err != nil {
 		return err
 	}
 	return v.Store(value)
@@ -109,10 +119,11 @@ func startable(ctx context.Context, bus *dbus.Conn) (prompts bool, err error) {
 	return display(), nil
 }
 
-// lockState looks at the collection that go-keyring will use.
-func lockState(ctx context.Context, bus *dbus.Conn, collections []dbus.ObjectPath) (prompts bool, err error) {
-	path := loginCollection
-	if !slices.Contains(collections, path) {
+// lockState looks at the collection that go-keyring will use: login, or else
+// the default one.
+func lockState(ctx context.Context, bus *dbus.Conn, collections []dbus.ObjectPath, state reading) (prompts bool, err error) {
+	if !slices.Contains(collections, loginCollection) {
+		var path dbus.ObjectPath
 		err := bus.Object(secretsName, secretsPath).
 			CallWithContext(ctx, secretsInterface+".ReadAlias", dbus.FlagNoAutoStart, "default").Store(&path)
 		switch missing := err != nil || path == "/"; {
@@ -121,9 +132,10 @@ func lockState(ctx context.Context, bus *dbus.Conn, collections []dbus.ObjectPat
 		case missing:
 			return false, absent("it has no collection, and there is no display to make one on")
 		}
+		state = property(ctx, bus, path, collectionInterface, "Locked")
 	}
 	var locked bool
-	if err := property(ctx, bus, path, collectionLocked, "Locked", &locked); err != nil {
+	if err := state.store(&locked); err != nil {
 		return false, &UnavailableError{Reason: Failed, Backend: secretService, Err: err}
 	}
 	switch {

@@ -154,7 +154,7 @@ func decodePayload(payload []byte) (*Record, error) {
 		Issuer: w.Issuer, ClientID: w.ClientID, Profile: w.Profile,
 		SignedInAt: w.SignedInAt, RefreshedAt: w.RefreshedAt, settings: w.Settings, Token: &grant.Token{},
 	}
-	if err := r.Token.UnmarshalBinary(w.Token); err != nil {
+	if err := r.Token.UnmarshalBinary(w.Token); err != nil || r.Token.AccessToken == "" {
 		return nil, &DamagedError{Reason: "its token cannot be read"}
 	}
 	return r, nil

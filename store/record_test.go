@@ -187,6 +187,8 @@ func TestDecodeRecordRefuses(t *testing.T) {
 		"no object":          sealed("[]"),
 		"two objects":        sealed("{}{}"),
 		"no token":           sealed("{}"),
+		"null token":         sealed(`{"token":null}`),
+		"empty token":        sealed(`{"token":{"refresh_token":"r"}}`),
 		"token is a string":  sealed(`{"token":"x"}`),
 		"bad ID token":       sealed(`{"token":{"access_token":"a","id_token":"x"}}`),
 	}
@@ -247,6 +249,9 @@ func FuzzRecord(f *testing.F) {
 			if strings.ToValidUTF8(s, "") != s {
 				t.Skip("Source refuses it, or no JSON holds it")
 			}
+		}
+		if access == "" {
+			t.Skip("Source refuses it")
 		}
 		data, err := r.encode()
 		if err != nil {

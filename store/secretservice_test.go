@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -15,15 +16,17 @@ import (
 // A fakeService is a Secret Service with faults, as far as go-keyring uses one.
 type fakeService struct {
 	noCollection bool
+	alias        bool   // the collection is not called login, but is the default
 	locked       bool   // and says so
 	silentUnlock bool   // Unlock asks nothing, whatever it says
 	deaf         string // the method that never answers
-	answer       string // of the person to a prompt: "dismiss", or "" for none
+	answer       string // to a prompt: "dismiss", "" for none, or "kill" for the end of the bus
 	createPrompt bool   // CreateItem asks
 	createError  string // CreateItem fails
 	forgets      bool   // GetSecret gives nothing
 
 	bus     *dbus.Conn
+	killBus func()
 	over    chan struct{} // closed when the test ends
 	unlocks atomic.Int32
 
@@ -41,6 +44,8 @@ const (
 	promptPath  = dbus.ObjectPath("/org/freedesktop/secrets/prompt/1")
 	sessionPath = dbus.ObjectPath("/org/freedesktop/secrets/session/1")
 	noPrompt    = dbus.ObjectPath("/")
+	walletPath  = dbus.ObjectPath("/org/freedesktop/secrets/collection/kdewallet")
+	aliasPath   = dbus.ObjectPath("/org/freedesktop/secrets/aliases/default")
 )
 
 // start runs the service on a bus of its own and returns a child there.
@@ -48,10 +53,17 @@ func (s *fakeService) start(t *testing.T, names ...string) *child {
 	t.Helper()
 	address := startBus(t, "")
 	s.bus, s.over, s.items = connect(t, address), make(chan struct{}), map[dbus.ObjectPath]*fakeItem{}
+	var pid uint32
+	if err := s.bus.BusObject().Call("org.freedesktop.DBus.GetConnectionUnixProcessID", 0, "org.freedesktop.DBus").Store(&pid); err != nil {
+		t.Fatal(err)
+	}
+	s.killBus = func() { syscall.Kill(int(pid), syscall.SIGKILL) }
 	t.Cleanup(func() { close(s.over) })
 	for path, objects := range map[dbus.ObjectPath]map[string]any{
 		secretsPath:     {secretsInterface: fakeRoot{s}, "org.freedesktop.DBus.Properties": fakeProperties{s}},
-		loginCollection: {"org.freedesktop.Secret.Collection": fakeCollection{s}, "org.freedesktop.DBus.Properties": fakeProperties{s}},
+		loginCollection: {collectionInterface: fakeCollection{s}, "org.freedesktop.DBus.Properties": fakeProperties{s}},
+		walletPath:      {"org.freedesktop.DBus.Properties": fakeProperties{s}},
+		aliasPath:       {collectionInterface: fakeCollection{s}},
 		promptPath:      {"org.freedesktop.Secret.Prompt": fakePrompt{s}},
 		sessionPath:     {"org.freedesktop.Secret.Session": fakeSession{}},
 	} {
@@ -83,7 +95,12 @@ func (s fakeRoot) OpenSession(string, dbus.Variant) (dbus.Variant, dbus.ObjectPa
 	return dbus.MakeVariant(""), sessionPath, nil
 }
 
-func (s fakeRoot) ReadAlias(string) (dbus.ObjectPath, *dbus.Error) { return "/", nil }
+func (s fakeRoot) ReadAlias(string) (dbus.ObjectPath, *dbus.Error) {
+	if s.alias {
+		return walletPath, nil
+	}
+	return "/", nil
+}
 
 func (s fakeRoot) Unlock(paths []dbus.ObjectPath) ([]dbus.ObjectPath, dbus.ObjectPath, *dbus.Error) {
 	s.unlocks.Add(1)
@@ -100,6 +117,8 @@ func (s fakeProperties) Get(_, name string) (dbus.Variant, *dbus.Error) {
 	switch {
 	case name == "Locked":
 		return dbus.MakeVariant(s.locked), nil
+	case s.alias:
+		return dbus.MakeVariant([]dbus.ObjectPath{walletPath}), nil
 	case s.noCollection:
 		return dbus.MakeVariant([]dbus.ObjectPath{}), nil
 	}
@@ -109,15 +128,14 @@ func (s fakeProperties) Get(_, name string) (dbus.Variant, *dbus.Error) {
 type fakePrompt struct{ *fakeService }
 
 func (s fakePrompt) Prompt(string) *dbus.Error {
-	if s.answer == "dismiss" {
-		go func() {
-			select {
-			case <-s.over:
-			case <-time.After(10 * time.Millisecond): // after the answer to this call
-				s.bus.Emit(promptPath, "org.freedesktop.Secret.Prompt.Completed", true, dbus.MakeVariant(""))
-			}
-		}()
-	}
+	time.AfterFunc(10*time.Millisecond, func() { // after the answer to this call
+		switch s.answer {
+		case "dismiss":
+			s.bus.Emit(promptPath, "org.freedesktop.Secret.Prompt.Completed", true, dbus.MakeVariant(""))
+		case "kill":
+			s.killBus()
+		}
+	})
 	return nil
 }
 
@@ -212,6 +230,7 @@ func TestSecretServiceFaults(t *testing.T) {
 		{"locked, nobody there", &fakeService{locked: true}, "", "load", Locked, 2 * time.Second},
 		{"locked, prompt dismissed", &fakeService{locked: true, answer: "dismiss"}, display, "load", Locked, 2 * time.Second},
 		{"locked, prompt unanswered", &fakeService{locked: true}, display, "load", TimedOut, 3 * time.Second},
+		{"bus ends during the prompt", &fakeService{locked: true, answer: "kill"}, display, "load", Failed, 2 * time.Second},
 		{"no collection, nobody there", &fakeService{noCollection: true}, "", "load", Absent, 2 * time.Second},
 		{"says nothing", &fakeService{deaf: "Get"}, "", "load", TimedOut, 3 * time.Second},
 		{"says nothing later", &fakeService{deaf: "OpenSession"}, "", "save:x", TimedOut, 3 * time.Second},
@@ -247,7 +266,11 @@ func TestSecretServiceThatHangs(t *testing.T) {
 	}
 }
 
-// KWallet says that it is locked and works without a question.
+// KWallet says that it is locked and works without a question. Its collection
+// is found by the alias.
 func TestKWallet(t *testing.T) {
-	(&fakeService{locked: true, silentUnlock: true}).start(t, "org.kde.kwalletd5").roundTrip(t)
+	for _, name := range []string{"org.kde.kwalletd5", "org.kde.kwalletd6", "org.kde.secretservicecompat"} {
+		(&fakeService{alias: true, locked: true, silentUnlock: true}).start(t, name).roundTrip(t)
+	}
+	(&fakeService{alias: true, locked: true}).start(t).fails(t, "load", Locked, 2*time.Second)
 }

@@ -49,6 +49,9 @@ func TestSignIn(t *testing.T) {
 		{"returns nothing", &shelf{}, func(context.Context, save) (*grant.Token, error) {
 			return nil, nil
 		}, "", grant.ErrArgument, "probe load"},
+		{"returns an empty token", &shelf{}, func(ctx context.Context, save save) (*grant.Token, error) {
+			return nil, save(ctx, &grant.Token{RefreshToken: "refresh"})
+		}, "", grant.ErrArgument, "probe load"},
 		{"cannot save", &shelf{saveErr: full}, func(ctx context.Context, save save) (*grant.Token, error) {
 			return nil, save(ctx, fresh)
 		}, "", full, "probe load save"},

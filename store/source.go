@@ -276,7 +276,7 @@ func (s *Source) signIn(ctx context.Context) (*grant.Token, error) {
 	}
 	var saved atomic.Pointer[grant.Token] // Login may save from a goroutine of its own
 	save := func(ctx context.Context, token *grant.Token) error {
-		if token == nil {
+		if token == nil || token.AccessToken == "" {
 			return fmt.Errorf("%w: Login has no token to save", grant.ErrArgument)
 		}
 		err := s.save(ctx, &Record{
