@@ -48,6 +48,7 @@ package grant
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -129,9 +130,10 @@ type Client struct {
 	// for development on one machine.
 	AllowInsecureRequests bool
 
-	mu         sync.Mutex
-	discovered *AuthorizationServer
-	own        *http.Client
+	discovering turn // guards discovered
+	discovered  *AuthorizationServer
+	mu          sync.Mutex // guards own
+	own         *http.Client
 }
 
 // Discover returns the metadata of the client's server: Server, or that of
@@ -143,11 +145,12 @@ func (c *Client) Discover(ctx context.Context) (*AuthorizationServer, error) {
 	if c.Server != nil {
 		return c.Server, c.Server.assert()
 	}
-	c.mu.Lock()
-	as := c.discovered
-	c.mu.Unlock()
-	if as != nil {
-		return as, nil
+	if err := c.discovering.take(ctx); err != nil {
+		return nil, fmt.Errorf("discover %s: %w", c.Issuer, err)
+	}
+	defer c.discovering.pass()
+	if c.discovered != nil {
+		return c.discovered, nil
 	}
 	as, err := Discover(ctx, c.Issuer, &DiscoverOptions{
 		HTTPClient: c.httpClient(nil), Header: c.Header, AllowInsecureRequests: c.AllowInsecureRequests,
@@ -155,8 +158,6 @@ func (c *Client) Discover(ctx context.Context) (*AuthorizationServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.discovered = as
 	return as, nil
 }
@@ -181,7 +182,7 @@ func (c *Client) httpClient(override *http.Client) *http.Client {
 }
 
 func (c *Client) requestOptions() *TokenEndpointRequestOptions {
-	return &TokenEndpointRequestOptions{Header: c.Header, AllowInsecureRequests: c.AllowInsecureRequests}
+	return &TokenEndpointRequestOptions{AllowInsecureRequests: c.AllowInsecureRequests}
 }
 
 // tokenOptions adds what every token request carries.
@@ -203,6 +204,9 @@ func (c *Client) assert() error {
 	}
 	if c.ClientID == "" {
 		return argumentError("the client has no client_id")
+	}
+	if c.DefaultMaxAge != nil && *c.DefaultMaxAge < 0 {
+		return argumentError("the default max_age is negative")
 	}
 	return nil
 }

@@ -103,6 +103,9 @@ func (c *Client) registeredAuth(as *AuthorizationServer) (ClientAuth, error) {
 	if method == "" {
 		method = c.chooseMethod(as)
 	}
+	if !slices.Contains([]string{methodNone, methodClientSecretBasic, methodClientSecretPost}, method) {
+		return nil, argumentError("the client authentication method %q is not supported", method)
+	}
 	if method == methodNone && c.ClientSecret != "" {
 		return nil, argumentError("a client with the method none has no client secret")
 	}
@@ -110,14 +113,12 @@ func (c *Client) registeredAuth(as *AuthorizationServer) (ClientAuth, error) {
 		return nil, argumentError("the method %s needs a client secret", method)
 	}
 	switch method {
-	case methodNone:
-		return None(), nil
 	case methodClientSecretBasic:
 		return ClientSecretBasic(c.ClientSecret), nil
 	case methodClientSecretPost:
 		return ClientSecretPost(c.ClientSecret), nil
 	}
-	return nil, argumentError("the client authentication method %q is not supported", method)
+	return None(), nil
 }
 
 // chooseMethod picks client_secret_basic for a client with a secret, as RFC

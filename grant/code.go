@@ -16,7 +16,8 @@ type TokenEndpointRequestOptions struct {
 	// AdditionalParameters are sent too. They cannot override the parameters
 	// of the grant, and client credentials among them are dropped.
 	AdditionalParameters url.Values
-	// Header is added to the request. It must not have Authorization.
+	// Header is added to the request; it wins over the client's. It must not
+	// have Authorization.
 	Header http.Header
 	// ClientAuth replaces the client's own way to authenticate.
 	ClientAuth ClientAuth
@@ -100,9 +101,6 @@ func post(ctx context.Context, as *AuthorizationServer, client *Client, endpoint
 	if err != nil {
 		return nil, err
 	}
-	if err := assertHeader(opts.Header); err != nil {
-		return nil, err
-	}
 	auth, err := client.clientAuth(as, opts.ClientAuth)
 	if err != nil {
 		return nil, err
@@ -116,7 +114,7 @@ func post(ctx context.Context, as *AuthorizationServer, client *Client, endpoint
 	maps.Copy(form, own)
 	credentials := http.Header{}
 	auth.authenticate(client, form, credentials)
-	req, err := newPost(ctx, u, form, opts.Header, accept)
+	req, err := newPost(ctx, u, form, accept, client.Header, opts.Header)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +183,7 @@ func (p *tokenProcessor) process(ctx context.Context, resp *http.Response) (*Tok
 	if resp == nil {
 		return nil, argumentError("the response is nil")
 	}
-	received := time.Now()
+	sent := sentAt(resp) // the server issued the token after that
 	if err := checkStatus(resp, http.StatusOK, endpointToken, checkTokenStatus); err != nil {
 		return nil, err
 	}
@@ -193,7 +191,15 @@ func (p *tokenProcessor) process(ctx context.Context, resp *http.Response) (*Tok
 	if err != nil {
 		return nil, err
 	}
-	token, err := p.members(body, received)
+	token, err := p.token(ctx, body, sent)
+	if err != nil {
+		return nil, scrub(err, append(receivedSecrets(body), sentSecrets(resp.Request)...)...)
+	}
+	return token, nil
+}
+
+func (p *tokenProcessor) token(ctx context.Context, body object, sent time.Time) (*Token, error) {
+	token, err := p.members(body, sent)
 	if err != nil {
 		return nil, err
 	}
@@ -209,13 +215,13 @@ func (p *tokenProcessor) process(ctx context.Context, resp *http.Response) (*Tok
 	}
 	if p.requireIDToken && token.IDToken == nil {
 		return nil, &CheckError{Check: checkTokenIDToken, Code: codeInvalidResponse,
-			Reason: "the answer has no id_token, although the scope openid was asked for"}
+			Reason: "the answer has no id_token, although one was asked for"}
 	}
 	return token, nil
 }
 
 // members reads the members of a token response (RFC 6749, section 5.1).
-func (p *tokenProcessor) members(body object, received time.Time) (*Token, error) {
+func (p *tokenProcessor) members(body object, sent time.Time) (*Token, error) {
 	accessToken, err := required(body, "access_token", checkTokenAccessToken)
 	if err != nil {
 		return nil, err
@@ -232,7 +238,7 @@ func (p *tokenProcessor) members(body object, received time.Time) (*Token, error
 		if err != nil {
 			return nil, err
 		}
-		token.Expiry = received.Add(life)
+		token.Expiry = sent.Add(life).UTC().Round(0) // a monotonic clock may stand still while the machine sleeps
 	}
 	if body.has("refresh_token") {
 		refreshToken, err := required(body, "refresh_token", checkTokenRefreshToken)

@@ -42,9 +42,6 @@ func Discover(ctx context.Context, issuer string, opts *DiscoverOptions) (*Autho
 	if err := checkScheme(u, opts.AllowInsecureRequests); err != nil {
 		return nil, err
 	}
-	if err := assertHeader(opts.Header); err != nil {
-		return nil, err
-	}
 	d := discovery{opts: opts, client: opts.HTTPClient}
 	if d.client == nil {
 		d.client = newHTTPClient()
@@ -161,7 +158,7 @@ func (d *discovery) get(ctx context.Context, from string) (*http.Response, error
 		return nil, argumentError("%v", err)
 	}
 	for hop := 0; ; hop++ {
-		req, err := newGet(ctx, u, d.opts.Header, "application/json")
+		req, err := newGet(ctx, u, "application/json", d.opts.Header)
 		if err != nil {
 			return nil, err
 		}

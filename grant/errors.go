@@ -47,12 +47,12 @@ func (e *Error) Error() string {
 	}
 	switch {
 	case e.Code != "":
-		b.WriteString(": " + printable(e.Code))
+		b.WriteString(": " + excerpt(e.Code))
 	case len(e.Challenges) > 0:
-		b.WriteString(": it demands the authentication scheme " + printable(e.Challenges[0].Scheme))
+		b.WriteString(": it demands the authentication scheme " + excerpt(e.Challenges[0].Scheme))
 	}
 	if e.Description != "" {
-		b.WriteString(" (" + printable(e.Description) + ")")
+		b.WriteString(" (" + excerpt(e.Description) + ")")
 	}
 	return b.String()
 }
@@ -80,7 +80,7 @@ type CheckError struct {
 func (e *CheckError) Error() string {
 	text := e.Check + ": " + e.Reason
 	if e.Expected != "" || e.Actual != "" {
-		text += fmt.Sprintf(" (expected %q, got %q)", e.Expected, e.Actual)
+		text += fmt.Sprintf(" (expected %q, got %q)", excerpt(e.Expected), excerpt(e.Actual))
 	}
 	if e.Err != nil {
 		text += ": " + e.Err.Error()
@@ -132,6 +132,16 @@ func final(status int) bool {
 
 func argumentError(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrArgument, fmt.Sprintf(format, args...))
+}
+
+// excerpt makes a text from a server printable and not longer than a few lines.
+func excerpt(s string) string {
+	const limit = 300
+	short := []rune(s[:min(len(s), 4*limit)])
+	if len(short) > limit {
+		return printable(string(short[:limit])) + "..."
+	}
+	return printable(string(short))
 }
 
 // printable replaces control and format characters, so that a text from a

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -38,43 +41,86 @@ func newHTTPClient() *http.Client {
 }
 
 // send makes one request and returns its response with the whole body read,
-// whatever the status is. It follows no redirect and sends no cookie, and it
-// ends after the client's own timeout, or after 30 seconds.
+// whatever the status is. It uses the transport of the client, as the client
+// itself would follow redirects and send cookies, and it ends after the client's
+// timeout, or after 30 seconds.
 func send(client *http.Client, req *http.Request) (*http.Response, error) {
-	private := *client
-	private.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	private.Jar = nil
-	if private.Timeout == 0 {
-		private.Timeout = requestTimeout
+	timeout := requestTimeout
+	if client.Timeout > 0 {
+		timeout = client.Timeout
 	}
-	resp, err := private.Do(req)
+	ctx, cancel := context.WithTimeout(req.Context(), timeout)
+	defer cancel()
+	sent := time.Now()
+	resp, err := roundTrip(client, req.WithContext(ctx))
 	if err != nil {
-		return nil, err
+		return nil, requestError(ctx, req, timeout, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	if err != nil {
-		return nil, &url.Error{Op: "read the answer of", URL: req.URL.Redacted(), Err: err}
+		return nil, requestError(ctx, req, timeout, err)
 	}
 	if len(body) > maxBody {
-		return nil, &CheckError{Check: checkBodySize, Code: codeInvalidResponse, Status: resp.StatusCode,
-			Reason: "the answer of " + req.URL.Host + " is larger than 1 MiB"}
+		return nil, tooLarge(resp, "the answer of "+printable(req.URL.Host))
 	}
-	resp.Body = &buffered{Reader: bytes.NewReader(body)}
+	resp.Body = &buffered{reader: bytes.NewReader(body), sent: sent}
+	resp.Request = req
 	return resp, nil
 }
 
-// buffered is a body that has left the network.
-type buffered struct{ *bytes.Reader }
-
-func (b *buffered) Close() error { return nil }
-
-func newGet(ctx context.Context, u *url.URL, header http.Header, accept string) (*http.Request, error) {
-	return newRequest(ctx, http.MethodGet, u, nil, header, accept)
+func roundTrip(client *http.Client, req *http.Request) (*http.Response, error) {
+	transport := client.Transport
+	if transport == nil {
+		transport = http.DefaultTransport
+	}
+	resp, err := transport.RoundTrip(req)
+	if err == nil && (resp == nil || resp.Body == nil) {
+		return nil, errors.New("the HTTP transport returned no response")
+	}
+	return resp, err
 }
 
-func newPost(ctx context.Context, u *url.URL, form url.Values, header http.Header, accept string) (*http.Request, error) {
-	req, err := newRequest(ctx, http.MethodPost, u, strings.NewReader(form.Encode()), header, accept)
+// requestError says which request failed, without its query. The transport
+// returns the cause of a context; errors.Is finds the context's own error too.
+func requestError(ctx context.Context, req *http.Request, timeout time.Duration, err error) error {
+	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+		err = fmt.Errorf("%w: %w", ended, err)
+	}
+	err = &url.Error{Op: req.Method, URL: req.URL.Scheme + "://" + req.URL.Host + req.URL.EscapedPath(), Err: err}
+	if ctx.Err() != nil && req.Context().Err() == nil {
+		return fmt.Errorf("no answer within %v: %w", timeout, err)
+	}
+	return err
+}
+
+func tooLarge(resp *http.Response, what string) error {
+	return &CheckError{Check: checkBodySize, Code: codeInvalidResponse, Status: resp.StatusCode, Reason: what + " is larger than 1 MiB"}
+}
+
+// buffered is a body that has left the network.
+type buffered struct {
+	reader *bytes.Reader
+	sent   time.Time // when its request was sent
+	used   bool
+}
+
+func (b *buffered) Read(p []byte) (int, error) {
+	b.used = true
+	return b.reader.Read(p)
+}
+
+func (b *buffered) Close() error {
+	b.used = true
+	return nil
+}
+
+func newGet(ctx context.Context, u *url.URL, accept string, headers ...http.Header) (*http.Request, error) {
+	return newRequest(ctx, http.MethodGet, u, nil, accept, headers)
+}
+
+func newPost(ctx context.Context, u *url.URL, form url.Values, accept string, headers ...http.Header) (*http.Request, error) {
+	req, err := newRequest(ctx, http.MethodPost, u, strings.NewReader(form.Encode()), accept, headers)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +128,9 @@ func newPost(ctx context.Context, u *url.URL, form url.Values, header http.Heade
 	return req, nil
 }
 
-func newRequest(ctx context.Context, method string, u *url.URL, body io.Reader, header http.Header, accept string) (*http.Request, error) {
+// newRequest adds the caller's headers, of which later ones replace earlier
+// ones of the same name, and then those that the protocol demands.
+func newRequest(ctx context.Context, method string, u *url.URL, body io.Reader, accept string, headers []http.Header) (*http.Request, error) {
 	if ctx == nil {
 		return nil, argumentError("the context is nil")
 	}
@@ -90,8 +138,16 @@ func newRequest(ctx context.Context, method string, u *url.URL, body io.Reader, 
 	if err != nil {
 		return nil, argumentError("%v", err)
 	}
-	for name, values := range header {
-		req.Header[http.CanonicalHeaderKey(name)] = append([]string(nil), values...)
+	for _, header := range headers {
+		canonical := http.Header{}
+		for name, values := range header {
+			key := http.CanonicalHeaderKey(name)
+			canonical[key] = append(canonical[key], values...)
+		}
+		maps.Copy(req.Header, canonical)
+	}
+	if req.Header.Values("Authorization") != nil {
+		return nil, argumentError("the additional headers must not have Authorization")
 	}
 	if req.Header.Get("User-Agent") == "" {
 		req.Header.Set("User-Agent", "oauth-login/v"+Version)
@@ -103,35 +159,33 @@ func newRequest(ctx context.Context, method string, u *url.URL, body io.Reader, 
 	return req, nil
 }
 
-// assertHeader refuses credentials among the caller's own headers.
-func assertHeader(header http.Header) error {
-	for name := range header {
-		if http.CanonicalHeaderKey(name) == "Authorization" {
-			return argumentError("the additional headers must not have Authorization")
-		}
-	}
-	return nil
-}
-
 // readBody returns the body of a response. The request functions of this
 // package have bounded it already; a response from elsewhere is bounded here.
 func readBody(resp *http.Response) ([]byte, error) {
 	if resp.Body == nil {
 		return nil, argumentError("the response has no body")
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
-	if errors.Is(err, http.ErrBodyReadAfterClose) {
+	if b, ok := resp.Body.(*buffered); ok && b.used {
 		return nil, argumentError("the body of the response was read already")
 	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	if err != nil {
 		return nil, err
 	}
 	if len(body) > maxBody {
-		return nil, &CheckError{Check: checkBodySize, Code: codeInvalidResponse, Status: resp.StatusCode,
-			Reason: "the answer is larger than 1 MiB"}
+		return nil, tooLarge(resp, "the answer")
 	}
 	return body, nil
+}
+
+// sentAt returns when the request of a response was sent, or the time now
+// for a response from elsewhere.
+func sentAt(resp *http.Response) time.Time {
+	if b, ok := resp.Body.(*buffered); ok && !b.sent.IsZero() {
+		return b.sent
+	}
+	return time.Now()
 }
 
 // readObject reads a JSON object. The content type matters only when the body
@@ -151,24 +205,19 @@ func readObject(resp *http.Response, check string, mediaTypes ...string) (object
 		return nil, &CheckError{Check: check, Code: codeNotJSON, Status: resp.StatusCode,
 			Reason: "the answer is not JSON but " + contentType(resp)}
 	default:
-		return nil, &CheckError{Check: check, Code: codeParse, Reason: "the answer is not valid JSON", Err: err}
+		return nil, &CheckError{Check: check, Code: codeParse, Reason: "the answer cannot be read", Err: err}
 	}
 }
 
 // hasMediaType compares the text before the first semicolon as it is.
 func hasMediaType(resp *http.Response, mediaTypes ...string) bool {
 	mediaType, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
-	for _, want := range mediaTypes {
-		if mediaType == want {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(mediaTypes, mediaType)
 }
 
 func contentType(resp *http.Response) string {
 	if value := resp.Header.Get("Content-Type"); value != "" {
-		return printable(value)
+		return excerpt(value)
 	}
 	return "of no content type"
 }

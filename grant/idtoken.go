@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 	"time"
@@ -25,25 +26,26 @@ type IDToken struct {
 	// zero time when the token has none.
 	Expiry, IssuedAt, AuthTime time.Time
 
-	payload []byte
+	payload *payload
 }
+
+// payload is the second part of a token. It is kept behind a pointer, as fmt
+// prints unexported fields, but does not follow pointers there.
+type payload struct{ json []byte }
 
 // Claims decodes the claims of the token into v, as encoding/json does.
 func (t *IDToken) Claims(v any) error {
 	if t == nil || t.payload == nil {
 		return argumentError("there is no verified ID token")
 	}
-	return json.Unmarshal(t.payload, v)
+	return json.Unmarshal(t.payload.json, v)
 }
 
-// String returns a placeholder: the claims are about a person.
-func (t *IDToken) String() string { return "id_token " + redacted }
-
-// GoString returns a placeholder.
-func (t *IDToken) GoString() string { return t.String() }
+// Format prints a placeholder for every verb: the claims are about a person.
+func (IDToken) Format(f fmt.State, _ rune) { io.WriteString(f, "id_token "+redacted) }
 
 func newIDToken(raw string, t *jwt) *IDToken {
-	token := &IDToken{Raw: Secret(raw), payload: t.payload}
+	token := &IDToken{Raw: Secret(raw), payload: &payload{t.payload}}
 	token.Issuer, _ = t.claims.str("iss")
 	token.Subject, _ = t.claims.str("sub")
 	token.Audience = audience(t.claims)
@@ -59,7 +61,7 @@ func claimTime(claims object, name string) time.Time {
 		return time.Time{}
 	}
 	whole, fraction := math.Modf(seconds)
-	return time.Unix(int64(whole), int64(fraction*1e9))
+	return time.Unix(int64(whole), int64(fraction*1e9)).UTC()
 }
 
 // audience returns aud, which is a string or an array of them.
@@ -82,13 +84,15 @@ type idTokenChecks struct {
 // verifyIDToken checks the claims, which costs nothing, and then the
 // signature, which may cost a request for the keys.
 func (p *tokenProcessor) verifyIDToken(ctx context.Context, raw string, accessToken Secret) (*IDToken, error) {
-	t, err := parseJWT(raw)
+	t, err := parseJWT(raw, func(t *jwt) error {
+		return cmp.Or(checkAlg(p.as, p.client, t), checkCrit(t))
+	})
 	if err != nil {
 		return nil, err
 	}
 	c := claimChecker{as: p.as, client: p.client, want: p.idToken, jwt: t, now: p.client.now()}
 	for _, check := range []func() error{
-		c.alg, c.crit, c.required, c.exp, c.iat, c.nbf, c.iss, c.sub, c.aud, c.authTime, c.maxAge, c.nonce,
+		c.required, c.exp, c.iat, c.nbf, c.iss, c.sub, c.aud, c.authTime, c.maxAge, c.nonce,
 		func() error { return c.atHash(accessToken) },
 	} {
 		if err := check(); err != nil {
@@ -101,6 +105,40 @@ func (p *tokenProcessor) verifyIDToken(ctx context.Context, raw string, accessTo
 	return newIDToken(raw, t), nil
 }
 
+// checkAlg applies OpenID Connect Core 1.0, section 3.1.3.7, number 7. What the
+// client registered wins over what the server lists; without both it is RS256. A
+// token without a signature, or with one that the client could have made itself,
+// is never accepted.
+func checkAlg(as *AuthorizationServer, client *Client, t *jwt) error {
+	var expected []string
+	switch {
+	case client.IDTokenSignedResponseAlg != "":
+		expected = []string{client.IDTokenSignedResponseAlg}
+	case as.IDTokenSigningAlgValuesSupported != nil:
+		expected = as.IDTokenSigningAlgValuesSupported
+	default:
+		expected = []string{"RS256"}
+	}
+	if !slices.Contains(expected, t.alg) {
+		return &CheckError{Check: checkJWTAlg, Code: codeInvalidResponse,
+			Reason: "the ID token is signed with another algorithm than agreed", Expected: fmt.Sprint(expected), Actual: t.alg}
+	}
+	if _, known := algorithms[t.alg]; !known {
+		return &CheckError{Check: checkJWTAlg, Code: codeUnsupported,
+			Reason: "ID tokens with this algorithm are not accepted", Actual: t.alg}
+	}
+	return nil
+}
+
+// checkCrit refuses extensions that have to be understood (RFC 7515, section
+// 4.1.11). We understand none.
+func checkCrit(t *jwt) error {
+	if t.header.has("crit") {
+		return &CheckError{Check: checkJWTCrit, Code: codeUnsupported, Reason: "the header has crit, and no extension is supported"}
+	}
+	return nil
+}
+
 // A claimChecker applies OpenID Connect Core 1.0, section 3.1.3.7, whose
 // numbers stand beside the checks.
 type claimChecker struct {
@@ -109,40 +147,6 @@ type claimChecker struct {
 	want   idTokenChecks
 	jwt    *jwt
 	now    float64 // seconds since 1970, with the client's skew
-}
-
-// alg: number 7. What the client registered wins over what the server lists;
-// without both it is RS256. A token without a signature, or with one that the
-// client could have made itself, is never accepted.
-func (c *claimChecker) alg() error {
-	alg := c.jwt.alg
-	var expected []string
-	switch {
-	case c.client.IDTokenSignedResponseAlg != "":
-		expected = []string{c.client.IDTokenSignedResponseAlg}
-	case c.as.IDTokenSigningAlgValuesSupported != nil:
-		expected = c.as.IDTokenSigningAlgValuesSupported
-	default:
-		expected = []string{"RS256"}
-	}
-	if !slices.Contains(expected, alg) {
-		return &CheckError{Check: checkJWTAlg, Code: codeInvalidResponse,
-			Reason: "the ID token is signed with another algorithm than agreed", Expected: fmt.Sprint(expected), Actual: alg}
-	}
-	if _, known := algorithms[alg]; !known {
-		return &CheckError{Check: checkJWTAlg, Code: codeUnsupported,
-			Reason: "ID tokens with this algorithm are not accepted", Actual: alg}
-	}
-	return nil
-}
-
-// crit: extensions that have to be understood (RFC 7515, section 4.1.11). We
-// understand none.
-func (c *claimChecker) crit() error {
-	if c.jwt.header.has("crit") {
-		return &CheckError{Check: checkJWTCrit, Code: codeUnsupported, Reason: "the header has crit, and no extension is supported"}
-	}
-	return nil
 }
 
 // required: OpenID Connect Core 1.0, section 2.
@@ -309,8 +313,8 @@ func notNumber(check string) error {
 // usual reason.
 func (c *claimChecker) timestampError(check, reason string, claim float64) error {
 	return &CheckError{Check: check, Code: codeTimestamp,
-		Reason: fmt.Sprintf("%s by %.0f s; is the clock of this machine right?", reason, math.Abs(c.now-claim)),
-	}
+		Reason: fmt.Sprintf("%s by %.9g s, where %.9g s are tolerated; is the clock of this machine right?",
+			reason, math.Abs(c.now-claim), c.client.tolerance())}
 }
 
 // now is the time in whole seconds, by the clock that the client trusts.

@@ -13,13 +13,15 @@ import (
 // missing member.
 type object map[string]json.RawMessage
 
+var byteOrderMark = []byte("\xef\xbb\xbf") // some servers send one
+
 var (
 	errNotObject = errors.New("it is not a JSON object")
 	errNotUTF8   = errors.New("it is not valid UTF-8")
 )
 
 func parseObject(data []byte) (object, error) {
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // some servers send a byte order mark
+	data = bytes.TrimPrefix(data, byteOrderMark)
 	if !utf8.Valid(data) {
 		return nil, errNotUTF8
 	}

@@ -12,7 +12,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -22,6 +22,7 @@ const (
 	keysMaxAge    = 300 * time.Second // keys older than this are fetched anew
 	keysCooldown  = 60 * time.Second  // between a fetch and the next one for an unknown key
 	minRSAKeySize = 2048              // bits
+	maxRSAKeySize = 16384             // bits; larger ones only cost time
 	maxCandidates = 8                 // keys tried for one token without a kid
 )
 
@@ -46,13 +47,29 @@ var algorithms = map[string]algorithm{
 	"Ed25519": {"OKP", "Ed25519", crypto.SHA512}, // RFC 9864, section 2.2
 }
 
-// A keyCache holds the keys of one AuthorizationServer. A copy of that value
-// does not share it.
+// A keyCache holds the keys of one AuthorizationServer.
 type keyCache struct {
-	mu         sync.Mutex
-	keys       []publicKey
-	fetched    time.Time // zero: never
-	prefetched bool      // fetched before there was a token to verify
+	owner    *AuthorizationServer // a copy of that value makes a cache of its own
+	fetching turn
+	set      atomic.Pointer[keySet] // nil until the first fetch
+}
+
+// A keySet is the keys as they were at one time. It does not change.
+type keySet struct {
+	keys    []publicKey
+	fetched time.Time
+	early   bool // fetched before there was a token to verify
+}
+
+// keyCache returns the cache of this very value.
+func (as *AuthorizationServer) keyCache() *keyCache {
+	for {
+		cache := as.keys.Load()
+		if cache != nil && cache.owner == as {
+			return cache
+		}
+		as.keys.CompareAndSwap(cache, &keyCache{owner: as})
+	}
 }
 
 // A keySource fetches keys.
@@ -63,16 +80,11 @@ type keySource struct {
 
 // prefetch fetches the keys unless there are fresh ones.
 func (s keySource) prefetch(ctx context.Context, as *AuthorizationServer, client *Client) error {
-	as.keys.mu.Lock()
-	defer as.keys.mu.Unlock()
-	if as.keys.fresh() {
+	set := as.keyCache().set.Load()
+	if set.fresh() {
 		return nil
 	}
-	if err := s.refill(ctx, as, client); err != nil {
-		return err
-	}
-	as.keys.prefetched = true
-	return nil
+	return s.replace(ctx, as, client, set, true)
 }
 
 // verify checks the signature of a token (RFC 7515, section 5.2). When no key
@@ -80,58 +92,99 @@ func (s keySource) prefetch(ctx context.Context, as *AuthorizationServer, client
 // since; not sooner than a minute after the last fetch, except where that one
 // was made before the token was.
 func (s keySource) verify(ctx context.Context, as *AuthorizationServer, client *Client, t *jwt) error {
-	as.keys.mu.Lock()
-	defer as.keys.mu.Unlock()
-	if !as.keys.fresh() {
-		if err := s.refill(ctx, as, client); err != nil {
+	for {
+		set := as.keyCache().set.Load()
+		if set.fresh() {
+			err := set.verify(t)
+			if err == nil || !set.mayLack(t, err) {
+				return err
+			}
+		}
+		if err := s.replace(ctx, as, client, set, false); err != nil {
 			return err
 		}
 	}
-	err := as.keys.verify(t)
-	check, _ := errors.AsType[*CheckError](err)
-	mayBeStale := as.keys.prefetched || time.Since(as.keys.fetched) >= keysCooldown
-	if err == nil || !mayBeStale || (check.Check != checkJWKSKey && t.hasKid) {
-		return err
-	}
-	if err := s.refill(ctx, as, client); err != nil {
-		return err
-	}
-	return as.keys.verify(t)
 }
 
-func (c *keyCache) fresh() bool {
-	return !c.fetched.IsZero() && time.Since(c.fetched) < keysMaxAge
+// replace fetches the keys in place of a set, unless another caller has done
+// so meanwhile. One caller at a time fetches; the others wait as long as their
+// own contexts allow.
+func (s keySource) replace(ctx context.Context, as *AuthorizationServer, client *Client, old *keySet, early bool) error {
+	cache := as.keyCache()
+	if err := cache.fetching.take(ctx); err != nil {
+		return fmt.Errorf("wait for the issuer's keys: %w", err)
+	}
+	defer cache.fetching.pass()
+	if cache.set.Load() != old {
+		return nil
+	}
+	keys, err := s.fetch(ctx, as, client)
+	if err != nil {
+		return err
+	}
+	// Without a monotonic reading, as that clock may stand still while the machine sleeps.
+	cache.set.Store(&keySet{keys: keys, fetched: time.Now().Round(0), early: early})
+	return nil
 }
 
-// refill fetches the key set: OpenID Connect Discovery 1.0, section 3, and RFC
+// fetch gets the key set: OpenID Connect Discovery 1.0, section 3, and RFC
 // 7517, section 5.
-func (s keySource) refill(ctx context.Context, as *AuthorizationServer, client *Client) error {
+func (s keySource) fetch(ctx context.Context, as *AuthorizationServer, client *Client) ([]publicKey, error) {
 	u, err := as.endpoint("jwks_uri", client, s.insecure)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	req, err := newGet(ctx, u, client.Header, "application/json, application/jwk-set+json")
+	req, err := newGet(ctx, u, "application/json, application/jwk-set+json", client.Header)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	resp, err := send(s.httpClient, req)
 	if err != nil {
-		return fmt.Errorf("fetch the issuer's keys: %w", err)
+		return nil, fmt.Errorf("fetch the issuer's keys: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return &CheckError{Check: checkJWKSStatus, Code: codeNotConform, Status: resp.StatusCode,
+		return nil, &CheckError{Check: checkJWKSStatus, Code: codeNotConform, Status: resp.StatusCode,
 			Reason: fmt.Sprintf("the issuer's keys at %s: status %d%s", u.Redacted(), resp.StatusCode, redirectTarget(resp))}
 	}
 	body, err := readObject(resp, checkJWKSBody, "application/jwk-set+json")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	keys, err := parseKeys(body)
-	if err != nil {
-		return err
+	return parseKeys(body)
+}
+
+func (s *keySet) fresh() bool {
+	return s != nil && s.age() >= 0 && s.age() < keysMaxAge
+}
+
+func (s *keySet) age() time.Duration { return time.Since(s.fetched) }
+
+// mayLack reports whether a newer set may have the key that a token was not
+// verified with. One that names its key by kid needs no newer set when the key
+// is there.
+func (s *keySet) mayLack(t *jwt, err error) bool {
+	check, ok := errors.AsType[*CheckError](err)
+	return ok && (s.early || s.age() >= keysCooldown) && (check.Check == checkJWKSKey || !t.hasKid)
+}
+
+// verify tries the keys that fit. Usually that is one; issuers that are
+// changing keys and name none in the token have two.
+func (s *keySet) verify(t *jwt) error {
+	candidates := 0
+	for i := range s.keys {
+		if !s.keys[i].fits(t) || candidates == maxCandidates {
+			continue
+		}
+		candidates++
+		if t.verifiedBy(s.keys[i].material) {
+			return nil
+		}
 	}
-	as.keys.keys, as.keys.fetched, as.keys.prefetched = keys, time.Now(), false
-	return nil
+	if candidates == 0 {
+		return &CheckError{Check: checkJWKSKey, Code: codeKeySelection,
+			Reason: "the issuer's keys have none for the ID token", Expected: "kid " + t.kid + ", alg " + t.alg}
+	}
+	return &CheckError{Check: checkJWTSignature, Code: codeInvalidResponse, Reason: "the signature of the ID token is wrong"}
 }
 
 // A publicKey is one usable key of a set (RFC 7517, section 4).
@@ -154,14 +207,14 @@ func parseKeys(set object) ([]publicKey, error) {
 		if err != nil {
 			return nil, &CheckError{Check: checkJWKSBody, Code: codeInvalidResponse, Reason: "a key is not a JSON object"}
 		}
-		if key, ok := parseKey(o, item); ok {
+		if key, ok := parseKey(o); ok {
 			keys = append(keys, key)
 		}
 	}
 	return keys, nil
 }
 
-func parseKey(o object, raw []byte) (key publicKey, ok bool) {
+func parseKey(o object) (key publicKey, ok bool) {
 	key.keyType, _ = o.str("kty")
 	key.curve, _ = o.str("crv")
 	key.kid, _ = o.str("kid")
@@ -176,15 +229,32 @@ func parseKey(o object, raw []byte) (key publicKey, ok bool) {
 	if operations, _ := o.strs("key_ops"); o.has("key_ops") && !slices.Contains(operations, "verify") {
 		return key, false
 	}
+	key.material, ok = publicMaterial(o)
+	return key, ok
+}
+
+// publicMaterial decodes the key itself and leaves out what we do not look at,
+// such as certificates, so that a mistake there does no harm. A private key in a
+// public set is no key to trust.
+func publicMaterial(o object) (material any, ok bool) {
+	public := object{}
+	for _, name := range []string{"kty", "crv", "x", "y", "n", "e"} {
+		if o.has(name) {
+			public[name] = o[name]
+		}
+	}
+	data, err := json.Marshal(public)
+	if err != nil || o.has("d") {
+		return nil, false
+	}
 	var jwk jose.JSONWebKey
-	if err := jwk.UnmarshalJSON(raw); err != nil || !jwk.Valid() || !jwk.IsPublic() {
-		return key, false // a private key in a public set is no key to trust
+	if err := jwk.UnmarshalJSON(data); err != nil || !jwk.Valid() || !jwk.IsPublic() {
+		return nil, false
 	}
-	if rsaKey, isRSA := jwk.Key.(*rsa.PublicKey); isRSA && rsaKey.N.BitLen() < minRSAKeySize {
-		return key, false
+	if key, isRSA := jwk.Key.(*rsa.PublicKey); isRSA && (key.N.BitLen() < minRSAKeySize || key.N.BitLen() > maxRSAKeySize) {
+		return nil, false
 	}
-	key.material = jwk.Key
-	return key, true
+	return jwk.Key, true
 }
 
 // fits reports whether a key may verify a token. A token that names its key is
@@ -195,26 +265,6 @@ func (k *publicKey) fits(t *jwt) bool {
 		(a.curve == "" || k.curve == a.curve) &&
 		(k.alg == "" || k.alg == t.alg) &&
 		(!t.hasKid || k.kid == t.kid)
-}
-
-// verify tries the keys that fit. Usually that is one; issuers that are
-// changing keys and name none in the token have two.
-func (c *keyCache) verify(t *jwt) error {
-	candidates := 0
-	for i := range c.keys {
-		if !c.keys[i].fits(t) || candidates == maxCandidates {
-			continue
-		}
-		candidates++
-		if t.verifiedBy(c.keys[i].material) {
-			return nil
-		}
-	}
-	if candidates == 0 {
-		return &CheckError{Check: checkJWKSKey, Code: codeKeySelection,
-			Reason: "the issuer's keys have none for the ID token", Expected: "kid " + t.kid + ", alg " + t.alg}
-	}
-	return &CheckError{Check: checkJWTSignature, Code: codeInvalidResponse, Reason: "the signature of the ID token is wrong"}
 }
 
 func (t *jwt) verifiedBy(key any) bool {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"strings"
+	"sync/atomic"
 )
 
 // An AuthorizationServer is the metadata of an authorization server: RFC 8414,
@@ -42,7 +43,7 @@ type AuthorizationServer struct {
 	MTLSEndpointAliases map[string]string
 
 	wrongType map[string]bool // members that were present with a wrong type
-	keys      keyCache
+	keys      atomic.Pointer[keyCache]
 }
 
 // members binds the names of the metadata document to the fields.
@@ -164,7 +165,7 @@ func (as *AuthorizationServer) endpoint(name string, client *Client, insecure bo
 		return nil, &CheckError{Check: checkEndpoint, Code: codeInvalidServerMetadata,
 			Reason: name + " in the server's metadata is not an absolute URL"}
 	}
-	if err := checkScheme(u, insecure && !strings.HasPrefix(as.Issuer, "https:")); err != nil {
+	if err := checkScheme(u, insecure && !strings.HasPrefix(lowerASCII(as.Issuer), "https:")); err != nil {
 		return nil, err
 	}
 	return u, nil

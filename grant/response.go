@@ -1,10 +1,9 @@
 package grant
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strings"
 )
 
 const (
@@ -33,6 +32,7 @@ func checkStatus(resp *http.Response, want int, endpoint, check string) error {
 	switch {
 	case len(challenges) > 0:
 		refusal.fromChallenge(challenges)
+		resp.Body = &buffered{reader: bytes.NewReader(body)} // the challenge says all; the body is for who wants it
 	case status4xx && !hasMediaType(resp, "application/json"):
 		return &CheckError{Check: check, Code: codeNotJSON, Status: resp.StatusCode,
 			Reason: fmt.Sprintf("the %s endpoint answered with status %d and not with JSON but %s", endpoint, resp.StatusCode, contentType(resp))}
@@ -40,8 +40,7 @@ func checkStatus(resp *http.Response, want int, endpoint, check string) error {
 		return &CheckError{Check: check, Code: codeNotConform, Status: resp.StatusCode,
 			Reason: fmt.Sprintf("the %s endpoint answered with status %d%s", endpoint, resp.StatusCode, redirectTarget(resp))}
 	}
-	refusal.redact(resp.Request)
-	return refusal
+	return scrub(refusal, sentSecrets(resp.Request)...)
 }
 
 // fromBody takes over an error response. An error that is not a string, or is
@@ -71,37 +70,11 @@ func (e *Error) fromChallenge(challenges []Challenge) {
 	}
 }
 
-// redact removes what we sent in confidence from the texts of a server that
-// echoes its input.
-func (e *Error) redact(req *http.Request) {
-	if req == nil || req.GetBody == nil {
-		return
-	}
-	body, err := req.GetBody()
-	if err != nil {
-		return
-	}
-	form, err := readBody(&http.Response{Body: body})
-	if err != nil {
-		return
-	}
-	values, err := url.ParseQuery(string(form))
-	if err != nil {
-		return
-	}
-	for _, name := range []string{"code", "code_verifier", "refresh_token", "token", "client_secret"} {
-		if secret := values.Get(name); secret != "" {
-			e.Description = strings.ReplaceAll(e.Description, secret, redacted)
-			e.URI = strings.ReplaceAll(e.URI, secret, redacted)
-		}
-	}
-}
-
 // redirectTarget names the host behind a redirect, which is not followed.
 func redirectTarget(resp *http.Response) string {
 	location, err := resp.Location()
 	if resp.StatusCode < 300 || resp.StatusCode > 399 || err != nil {
 		return ""
 	}
-	return ", a redirect to " + printable(location.Scheme+"://"+location.Host)
+	return ", a redirect to " + excerpt(location.Scheme+"://"+location.Host)
 }

@@ -36,6 +36,9 @@ func ProcessRevocationResponse(as *AuthorizationServer, client *Client, resp *ht
 	if resp == nil {
 		return argumentError("the response is nil")
 	}
+	if resp.Body != nil {
+		defer resp.Body.Close() // a body of a success means nothing
+	}
 	return checkStatus(resp, http.StatusOK, endpointRevocation, checkRevocationStatus)
 }
 

@@ -3,6 +3,7 @@ package grant
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -32,8 +33,8 @@ type Token struct {
 	Expiry time.Time
 }
 
-// String returns a placeholder.
-func (t *Token) String() string { return "token " + redacted }
+// Format prints a placeholder for every verb.
+func (Token) Format(f fmt.State, _ rune) { io.WriteString(f, "token "+redacted) }
 
 // Valid reports whether the access token lives for longer than minTTL. A token
 // without an expiry counts as valid.
@@ -61,7 +62,7 @@ type storedToken struct {
 	TokenType    string    `json:"token_type"`
 	RefreshToken string    `json:"refresh_token,omitempty"`
 	IDToken      string    `json:"id_token,omitempty"`
-	Scopes       []string  `json:"scopes,omitempty"`
+	Scopes       []string  `json:"scopes,omitzero"`
 	Expiry       time.Time `json:"expiry,omitzero"`
 }
 
@@ -70,7 +71,7 @@ type storedToken struct {
 func (t *Token) MarshalBinary() ([]byte, error) {
 	stored := storedToken{
 		AccessToken: string(t.AccessToken), TokenType: t.TokenType, RefreshToken: string(t.RefreshToken),
-		Scopes: t.Scopes, Expiry: t.Expiry.UTC().Round(0),
+		Scopes: t.Scopes, Expiry: t.Expiry.UTC(),
 	}
 	if t.IDToken != nil {
 		stored.IDToken = string(t.IDToken.Raw)
@@ -85,22 +86,22 @@ func (t *Token) MarshalBinary() ([]byte, error) {
 // UnmarshalBinary decodes what MarshalBinary encoded. The ID token is not
 // checked again: its lifetime ends, while what it says about the person stays.
 func (t *Token) UnmarshalBinary(data []byte) error {
-	var stored storedToken
-	if err := json.Unmarshal(data, &stored); err != nil {
+	var stored *storedToken
+	if err := json.Unmarshal(data, &stored); err != nil || stored == nil {
 		return fmt.Errorf("decode a stored token: %w", errNotObject) // the cause quotes the input
 	}
-	*t = Token{
+	token := Token{
 		AccessToken: Secret(stored.AccessToken), TokenType: stored.TokenType,
 		RefreshToken: Secret(stored.RefreshToken), Scopes: stored.Scopes, Expiry: stored.Expiry,
 	}
-	if stored.IDToken == "" {
-		return nil
+	if stored.IDToken != "" {
+		parsed, err := parseJWT(stored.IDToken, nil)
+		if err != nil {
+			return fmt.Errorf("decode a stored token: %w", err)
+		}
+		token.IDToken = newIDToken(stored.IDToken, parsed)
 	}
-	parsed, err := parseJWT(stored.IDToken)
-	if err != nil {
-		return fmt.Errorf("decode a stored token: %w", err)
-	}
-	t.IDToken = newIDToken(stored.IDToken, parsed)
+	*t = token
 	return nil
 }
 
