@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -157,8 +158,19 @@ func (p *program) notifier(o *options) func(loopback.Event) {
 	}
 }
 
+// waitingHint helps with what goes wrong out of our sight: the provider that
+// shows an error of its own, and the browser that cannot reach this machine.
 func waitingHint(e loopback.Event) string {
-	return "still waiting for the browser; if the provider shows an error, check that it knows the redirect URI " + e.RedirectURI
+	text := "still waiting for the browser; if the provider shows an error, check that the redirect URI " +
+		e.RedirectURI + " is registered there"
+	total := 0
+	for _, count := range e.Ignored {
+		total += count
+	}
+	if total > 0 {
+		text += fmt.Sprintf(" (%d requests that were not the answer were ignored)", total)
+	}
+	return text
 }
 
 // loginJSON is what login and status say in JSON.
