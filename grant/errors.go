@@ -112,17 +112,24 @@ const (
 // refresh token is of no more use and only a new login helps. Providers differ
 // in how they say so: RFC 6749 has invalid_grant, Dex answers invalid_request,
 // Gitea unauthorized_client, Glewlwyd a 400 without a body. So every refusal
-// counts, except those that speak of the moment (RFC 6749, section 4.1.2.1;
-// statuses 408 and 429). A network error or a 5xx status never counts.
+// counts, except those that speak of the client or of the moment, and without
+// an error code only the statuses 400 and 401 do: other ones come from gateways.
+// A network error or a 5xx status never counts.
 func LoginRequired(err error) bool {
-	if refusal, ok := errors.AsType[*Error](err); ok {
-		return refusal.Endpoint == endpointToken && final(refusal.Status) &&
-			!slices.Contains([]string{"temporarily_unavailable", "server_error", "slow_down"}, refusal.Code)
+	if refusal, ok := errors.AsType[*Error](err); ok && refusal.Endpoint == endpointToken {
+		if refusal.Code == "" {
+			return badRequest(refusal.Status)
+		}
+		return final(refusal.Status) &&
+			!slices.Contains([]string{"invalid_client", "temporarily_unavailable", "server_error", "slow_down"}, refusal.Code)
 	}
-	if check, ok := errors.AsType[*CheckError](err); ok {
-		return check.Check == checkTokenStatus && final(check.Status)
-	}
-	return false
+	check, ok := errors.AsType[*CheckError](err)
+	return ok && check.Check == checkTokenStatus && badRequest(check.Status)
+}
+
+// badRequest: the statuses of RFC 6749, section 5.2.
+func badRequest(status int) bool {
+	return status == http.StatusBadRequest || status == http.StatusUnauthorized
 }
 
 func final(status int) bool {
