@@ -7,7 +7,6 @@ const (
 
 	checkMetadata         = "metadata.document"
 	checkMetadataLocation = "metadata.location"
-	checkMetadataRedirect = "metadata.redirect"
 	checkMetadataIssuer   = "metadata.issuer"
 	checkMetadataS256     = "metadata.code_challenge_methods_supported"
 	checkEndpoint         = "metadata.endpoint"

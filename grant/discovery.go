@@ -29,8 +29,9 @@ type DiscoverOptions struct {
 // The document's issuer must equal the argument, character by character (RFC
 // 8414, section 3.3). When it does not, or when no place has a document, the
 // error is a *CheckError whose text lists every URL tried and what came back.
-// Network errors end the search and pass through. Redirects are followed here
-// alone: to the same origin, at most three times.
+// A place that answers with anything but a metadata document is passed over; a
+// document of another issuer and network errors end the search. Redirects are
+// followed here alone: to the same origin, at most three times.
 func Discover(ctx context.Context, issuer string, opts *DiscoverOptions) (*AuthorizationServer, error) {
 	if opts == nil {
 		opts = &DiscoverOptions{}
@@ -42,7 +43,7 @@ func Discover(ctx context.Context, issuer string, opts *DiscoverOptions) (*Autho
 	if err := checkScheme(u, opts.AllowInsecureRequests); err != nil {
 		return nil, err
 	}
-	d := discovery{opts: opts, client: opts.HTTPClient}
+	d := &discovery{opts: opts, client: opts.HTTPClient}
 	if d.client == nil {
 		d.client = newHTTPClient()
 		defer d.client.CloseIdleConnections()
@@ -58,6 +59,8 @@ func parseIssuer(issuer string) (*url.URL, error) {
 	}
 	u, err := parseEndpoint(issuer)
 	switch {
+	case strings.Contains(issuer, "@"):
+		return nil, argumentError("the issuer must not have credentials in it")
 	case err != nil:
 		return nil, argumentError("the issuer %q is not an absolute URL such as https://issuer.example", issuer)
 	case u.RawQuery != "" || u.ForceQuery || strings.Contains(issuer, "#"):
@@ -73,7 +76,8 @@ func parseIssuer(issuer string) (*url.URL, error) {
 func wellKnown(issuer *url.URL) []string {
 	const oidc, oauth = "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"
 	path := strings.TrimSuffix(issuer.EscapedPath(), "/")
-	at := func(path string) string { return issuer.Scheme + "://" + issuer.Host + path }
+	origin := (&url.URL{Scheme: issuer.Scheme, Host: issuer.Host}).String()
+	at := func(path string) string { return origin + path }
 	urls := []string{at(path + oidc), at(oauth + path)}
 	if path != "" {
 		urls = append(urls, at(oidc+path))
@@ -84,26 +88,55 @@ func wellKnown(issuer *url.URL) []string {
 type discovery struct {
 	opts     *DiscoverOptions
 	client   *http.Client
-	attempts []string
+	failures []*CheckError // of the places passed over
 }
 
 func (d *discovery) search(ctx context.Context, issuer string, urls []string) (*AuthorizationServer, error) {
 	for _, u := range urls {
 		as, err := d.fetch(ctx, u)
-		if err != nil {
-			if check, ok := errors.AsType[*CheckError](err); !ok || check.Check != checkMetadata {
-				return nil, fmt.Errorf("discover %s: %w", issuer, err)
-			}
-			d.attempts = append(d.attempts, err.(*CheckError).Reason)
+		if failure, ok := errors.AsType[*CheckError](err); ok {
+			failure.Reason = u + ": " + failure.Reason
+			d.failures = append(d.failures, failure)
 			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("discover %s: %w", issuer, err)
 		}
 		if err := d.checkIssuer(as, issuer, u); err != nil {
 			return nil, err
 		}
 		return as, nil
 	}
-	return nil, &CheckError{Check: checkMetadataLocation, Code: codeNotConform,
-		Reason: "no metadata of " + issuer + " was found; tried " + strings.Join(d.attempts, "; ")}
+	failure := d.worst()
+	return nil, &CheckError{Check: checkMetadataLocation, Code: failure.Code, Status: failure.Status,
+		Reason: "no metadata of " + issuer + " was found; tried " + d.tried()}
+}
+
+// worst returns the failure that tells most: a server in trouble, or else a
+// document that is none, or else that of the first place.
+func (d *discovery) worst() *CheckError {
+	worst := d.failures[0]
+	for _, failure := range d.failures {
+		if failure.Status >= 500 {
+			return failure
+		}
+		if worst.Code == codeNotConform {
+			worst = failure
+		}
+	}
+	return worst
+}
+
+func (d *discovery) tried() string {
+	var list []string
+	for _, failure := range d.failures {
+		text := failure.Reason
+		if failure.Err != nil {
+			text += ": " + failure.Err.Error()
+		}
+		list = append(list, text)
+	}
+	return strings.Join(list, "; ")
 }
 
 // checkIssuer applies RFC 8414, section 3.3.
@@ -115,15 +148,15 @@ func (d *discovery) checkIssuer(as *AuthorizationServer, issuer, from string) er
 	if strings.TrimSuffix(as.Issuer, "/") == strings.TrimSuffix(issuer, "/") {
 		reason = "only a slash at the end differs; use the issuer " + as.Issuer
 	}
-	if len(d.attempts) > 0 {
-		reason += "; tried before: " + strings.Join(d.attempts, "; ")
+	if len(d.failures) > 0 {
+		reason += "; tried before: " + d.tried()
 	}
 	return &CheckError{Check: checkMetadataIssuer, Code: codeAttributeComparison,
 		Reason: reason, Expected: issuer, Actual: as.Issuer}
 }
 
-// fetch returns the document of one place. A *CheckError of checkMetadata says
-// that the place has none and the next one may be tried.
+// fetch returns the document of one place. A *CheckError says that the place has
+// none.
 func (d *discovery) fetch(ctx context.Context, from string) (*AuthorizationServer, error) {
 	resp, err := d.get(ctx, from)
 	if err != nil {
@@ -131,26 +164,22 @@ func (d *discovery) fetch(ctx context.Context, from string) (*AuthorizationServe
 	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, &CheckError{Check: checkMetadata, Code: codeNotConform, Status: resp.StatusCode,
-			Reason: fmt.Sprintf("%s: status %d", from, resp.StatusCode)}
+			Reason: fmt.Sprintf("status %d%s", resp.StatusCode, redirectTarget(resp))}
 	}
 	doc, err := readObject(resp, checkMetadata)
-	if check, ok := errors.AsType[*CheckError](err); ok && check.Check == checkMetadata {
-		check.Reason = fmt.Sprintf("%s: status 200, but %s", from, check.Reason)
-		return nil, check
-	}
 	if err != nil {
 		return nil, err
 	}
 	as := new(AuthorizationServer)
 	as.decode(doc)
 	if as.Issuer == "" {
-		return nil, &CheckError{Check: checkMetadata, Code: codeInvalidResponse,
-			Reason: from + ": status 200, but the document has no issuer"}
+		return nil, &CheckError{Check: checkMetadata, Code: codeInvalidResponse, Reason: "the document has no issuer"}
 	}
 	return as, nil
 }
 
-// get follows redirects by itself, as the HTTP client must not.
+// get follows redirects within the origin and returns the first response that
+// is something else.
 func (d *discovery) get(ctx context.Context, from string) (*http.Response, error) {
 	const maxRedirects = 3
 	u, err := url.Parse(from)
@@ -163,16 +192,24 @@ func (d *discovery) get(ctx context.Context, from string) (*http.Response, error
 			return nil, err
 		}
 		resp, err := send(d.client, req)
-		if err != nil || !isRedirect(resp.StatusCode) {
+		if err != nil || !isRedirect(resp.StatusCode) || hop == maxRedirects {
 			return resp, err
 		}
 		next, err := resp.Location()
-		if err != nil || hop == maxRedirects || next.Scheme != u.Scheme || next.Host != u.Host {
-			return nil, &CheckError{Check: checkMetadataRedirect, Code: codeNotConform, Status: resp.StatusCode,
-				Reason: fmt.Sprintf("%s redirects%s; only three redirects within the same origin are followed", from, redirectTarget(resp))}
+		if err != nil || next.User != nil || origin(next) != origin(u) {
+			return resp, nil
 		}
 		u = next
 	}
+}
+
+// origin is scheme, host and port (RFC 6454, section 4).
+func origin(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	}
+	return u.Scheme + "://" + lowerASCII(u.Hostname()) + ":" + port
 }
 
 func isRedirect(status int) bool {

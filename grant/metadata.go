@@ -2,6 +2,7 @@ package grant
 
 import (
 	"encoding/json"
+	"errors"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -180,7 +181,7 @@ func parseEndpoint(value string) (*url.URL, error) {
 		return nil, err
 	}
 	if u.Scheme == "" || u.Opaque != "" || u.Hostname() == "" || u.User != nil {
-		return nil, argumentError("%q is not an absolute URL", value)
+		return nil, errors.New("it is not an absolute URL without credentials")
 	}
 	return u, nil
 }

@@ -76,5 +76,5 @@ func redirectTarget(resp *http.Response) string {
 	if resp.StatusCode < 300 || resp.StatusCode > 399 || err != nil {
 		return ""
 	}
-	return ", a redirect to " + excerpt(location.Scheme+"://"+location.Host)
+	return ", a redirect to " + excerpt(location.Scheme+"://"+location.Host) + ", which is not followed"
 }

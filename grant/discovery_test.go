@@ -1,0 +1,415 @@
+package grant_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oauth-login/oauth-login/grant"
+)
+
+const (
+	oidcPlace     = "/.well-known/openid-configuration"
+	oauthPlace    = "/.well-known/oauth-authorization-server"
+	noMetadata    = " metadata.location"
+	otherMetadata = "OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED metadata.issuer"
+)
+
+// places answers each path with a document or 404.
+func places(answers map[string]endpoint) *provider {
+	return &provider{metadata: func(req *http.Request) (*http.Response, error) {
+		if answer := answers[req.URL.Path]; answer != nil {
+			return answer(req)
+		}
+		return response(404, "no such page", "Content-Type", "text/plain"), nil
+	}}
+}
+
+func document(issuer string) endpoint { return always(200, members{"issuer": issuer}.json()) }
+
+func discover(ctx context.Context, p *provider, issuer string, insecure bool) (*grant.AuthorizationServer, error) {
+	return grant.Discover(ctx, issuer, &grant.DiscoverOptions{HTTPClient: &http.Client{Transport: p}, AllowInsecureRequests: insecure})
+}
+
+// DISC-01, DISC-05 to DISC-08, R031, R032: where the metadata is looked for.
+func TestDiscoverPlaces(t *testing.T) {
+	tests := []struct {
+		name, issuer string
+		want         []string // every URL, when none answers
+	}{
+		{"DISC-01", "https://op.example.com", []string{
+			"https://op.example.com/.well-known/openid-configuration", "https://op.example.com/.well-known/oauth-authorization-server"}},
+		{"DISC-06 slash at the end", "https://op.example.com/", []string{
+			"https://op.example.com/.well-known/openid-configuration", "https://op.example.com/.well-known/oauth-authorization-server"}},
+		{"DISC-05 DISC-07 path", "https://op.example.com/path", []string{
+			"https://op.example.com/path/.well-known/openid-configuration", "https://op.example.com/.well-known/oauth-authorization-server/path",
+			"https://op.example.com/.well-known/openid-configuration/path"}},
+		{"DISC-08 path with a slash at the end", "https://op.example.com/path/", []string{
+			"https://op.example.com/path/.well-known/openid-configuration", "https://op.example.com/.well-known/oauth-authorization-server/path",
+			"https://op.example.com/.well-known/openid-configuration/path"}},
+		{"R035 port and percent-encoding", "https://op.example.com:8443/a%2Fb/c", []string{
+			"https://op.example.com:8443/a%2Fb/c/.well-known/openid-configuration", "https://op.example.com:8443/.well-known/oauth-authorization-server/a%2Fb/c",
+			"https://op.example.com:8443/.well-known/openid-configuration/a%2Fb/c"}},
+		{"IPv6 with a zone", "https://[fe80::1%25en0]", []string{
+			"https://[fe80::1%25en0]/.well-known/openid-configuration", "https://[fe80::1%25en0]/.well-known/oauth-authorization-server"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			p := places(nil)
+			_, err := discover(t.Context(), p, test.issuer, false)
+			wantOutcome(t, err, "OAUTH_RESPONSE_IS_NOT_CONFORM"+noMetadata)
+			var got []string
+			for _, r := range p.seen {
+				got = append(got, r.url)
+				if !strings.Contains(err.Error(), r.url+": status 404") {
+					t.Errorf("%q does not say what %s answered", err, r.url)
+				}
+				if r.method != "GET" || r.header.Get("Accept") != "application/json" || !userAgent.MatchString(r.header.Get("User-Agent")) {
+					t.Errorf("%s with %v", r.method, r.header)
+				}
+			}
+			if !reflect.DeepEqual(got, test.want) {
+				t.Errorf("requested %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// DISC-11 to DISC-17: what a place may answer. What is no metadata document
+// leads to the next place; a document of another issuer ends the search.
+func TestDiscoverAnswers(t *testing.T) {
+	const notFound = "OAUTH_RESPONSE_IS_NOT_CONFORM" + noMetadata
+	network := errors.New("no route")
+	tests := []struct {
+		name   string
+		answer endpoint
+		next   bool   // the next place is tried
+		want   string // when no other place has a document
+	}{
+		{"DISC-17 good", document(issuer), false, "ok"},
+		{"R043 wrong content type", always(200, members{"issuer": issuer}.json(), "Content-Type", "text/html"), false, "ok"},
+		{"R042 members of wrong types", always(200, `{"issuer":"https://op.example.com","token_endpoint":5,"scopes_supported":"x"}`), false, "ok"},
+		{"DISC-11 404", always(404, "{}"), true, notFound},
+		{"R038 400 with an error", always(400, `{"error":"invalid_request"}`), true, notFound},
+		{"R038 401 with a challenge", always(401, "", "WWW-Authenticate", "Basic"), true, notFound},
+		{"R038 201", always(201, members{"issuer": issuer}.json()), true, notFound},
+		{"500", always(500, ""), true, notFound},
+		{"DISC-12 half an object", always(200, `{"`), true, "OAUTH_PARSE_ERROR" + noMetadata},
+		{"DISC-13 null", always(200, `null`), true, "OAUTH_INVALID_RESPONSE" + noMetadata},
+		{"DISC-14 array", always(200, `[]`), true, "OAUTH_INVALID_RESPONSE" + noMetadata},
+		{"DISC-15 issuer null", always(200, `{"issuer":null}`), true, "OAUTH_INVALID_RESPONSE" + noMetadata},
+		{"R039 issuer empty", always(200, `{"issuer":""}`), true, "OAUTH_INVALID_RESPONSE" + noMetadata},
+		{"R039 issuer number", always(200, `{"issuer":5}`), true, "OAUTH_INVALID_RESPONSE" + noMetadata},
+		{"T02 Issuer", always(200, `{"Issuer":"https://op.example.com"}`), true, "OAUTH_INVALID_RESPONSE" + noMetadata},
+		{"HTML", always(200, `<html>`, "Content-Type", "text/html"), true, "OAUTH_RESPONSE_IS_NOT_JSON" + noMetadata},
+		{"larger than 1 MiB", always(200, strings.Repeat(" ", 1<<20)+"{}"), true, "OAUTH_INVALID_RESPONSE" + noMetadata},
+		{"a redirect to a login page elsewhere", always(302, "", "Location", "https://login.example/"), true, notFound},
+		{"DISC-16 another host", document("https://other.example"), false, otherMetadata},
+		{"R040 stricter: slash at the end", document(issuer + "/"), false, otherMetadata},
+		{"R040 stricter: upper case", document("HTTPS://op.example.com"), false, otherMetadata},
+		{"R040 stricter: default port", document(issuer + ":443"), false, otherMetadata},
+		{"R040 http", document("http://op.example.com"), false, otherMetadata},
+		{"R041 issuer is no URL", document("%"), false, otherMetadata},
+		{"network error", func(*http.Request) (*http.Response, error) { return nil, network }, false, "network"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			p := places(map[string]endpoint{oidcPlace: test.answer})
+			_, err := discover(t.Context(), p, issuer, false)
+			if test.want == "network" {
+				if !errors.Is(err, network) {
+					t.Errorf("got %v", err)
+				}
+			} else {
+				wantOutcome(t, err, test.want)
+			}
+			if next := len(p.requests(oauthPlace)) == 1; next != test.next {
+				t.Errorf("the next place was tried: %t", next)
+			}
+			p = places(map[string]endpoint{oidcPlace: test.answer, oauthPlace: document(issuer)})
+			if as, err := discover(t.Context(), p, issuer, false); test.next && (err != nil || as.Issuer != issuer) {
+				t.Errorf("the next place was not taken: %v", err)
+			}
+		})
+	}
+}
+
+// The third form is for issuers with a path, and comes last.
+func TestDiscoverMixedForm(t *testing.T) {
+	p := places(map[string]endpoint{oidcPlace + "/tenant": document(issuer + "/tenant")})
+	as, err := discover(t.Context(), p, issuer+"/tenant", false)
+	if err != nil || as.Issuer != issuer+"/tenant" || len(p.seen) != 3 {
+		t.Errorf("%v, %v after %d requests", as, err, len(p.seen))
+	}
+}
+
+func TestDiscoverIssuerError(t *testing.T) {
+	p := places(map[string]endpoint{oauthPlace: document(issuer + "/")})
+	_, err := discover(t.Context(), p, issuer, false)
+	check, ok := errors.AsType[*grant.CheckError](err)
+	if !ok || check.Expected != issuer || check.Actual != issuer+"/" {
+		t.Fatalf("got %+v", err)
+	}
+	for _, part := range []string{"only a slash at the end differs", "use the issuer " + issuer + "/", issuer + oidcPlace + ": status 404"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q does not say %q", err, part)
+		}
+	}
+}
+
+// A server in trouble is not a server without metadata.
+func TestDiscoverTellsTrouble(t *testing.T) {
+	p := places(map[string]endpoint{oidcPlace: always(503, "")})
+	_, err := discover(t.Context(), p, issuer, false)
+	if check, ok := errors.AsType[*grant.CheckError](err); !ok || check.Status != 503 {
+		t.Errorf("got %+v", err)
+	}
+}
+
+func TestDiscoverIssuerArgument(t *testing.T) {
+	tests := []struct {
+		issuer   string
+		insecure bool
+		want     string
+	}{
+		{"", false, "argument"},
+		{"op.example.com", false, "argument"},
+		{"/path", false, "argument"},
+		{"https://", false, "argument"},
+		{"https:op.example.com", false, "argument"},
+		{"https://op.example.com?x=1", false, "argument"},
+		{"https://op.example.com?", false, "argument"},
+		{"https://op.example.com#x", false, "argument"},
+		{"https://op.example.com#", false, "argument"},
+		{"https://op.example.com/.well-known/openid-configuration", false, "argument"},
+		{"https://op.example.com/.well-known/oauth-authorization-server/path", false, "argument"},
+		{"https://user:hunter2secret@op.example.com", false, "argument"},
+		{"https://op.example.com/\x00", false, "argument"},
+		{"http://op.example.com", false, notHTTPS},
+		{"http://op.example.com", true, notHTTPS},
+		{"http://127.0.0.1:8080", false, notHTTPS},
+		{"ftp://127.0.0.1", true, badScheme},
+		{"http://127.0.0.1:8080", true, "ok"},
+		{"http://localhost:8080", true, "ok"},
+		{"http://[::1]:8080", true, "ok"},
+		{"HTTPS://op.example.com", false, "ok"},
+		{"https://op.example.com:/", false, "ok"},
+	}
+	for _, test := range tests {
+		p := places(map[string]endpoint{oidcPlace: document(test.issuer)})
+		_, err := discover(t.Context(), p, test.issuer, test.insecure)
+		if got := outcome(err); got != test.want {
+			t.Errorf("%q: %q (%v), want %q", test.issuer, got, err, test.want)
+		}
+		if err != nil && (len(p.seen) > 0 || strings.Contains(err.Error(), "hunter2")) {
+			t.Errorf("%q: %d requests, %v", test.issuer, len(p.seen), err)
+		}
+	}
+}
+
+// DISC-02 to DISC-04, R016.
+func TestDiscoverHeader(t *testing.T) {
+	p := places(map[string]endpoint{oidcPlace: document(issuer)})
+	opts := &grant.DiscoverOptions{HTTPClient: &http.Client{Transport: p}, Header: http.Header{"accept": {"x"}, "user-agent": {"foo"}, "foo": {"bar"}}}
+	if _, err := grant.Discover(t.Context(), issuer, opts); err != nil {
+		t.Fatal(err)
+	}
+	if h := p.one(t, oidcPlace).header; h.Get("Accept") != "application/json" || h.Get("User-Agent") != "foo" || h.Get("Foo") != "bar" {
+		t.Errorf("headers %v", h)
+	}
+	opts.Header = http.Header{"AUTHORIZATION": {"Bearer x"}}
+	_, err := grant.Discover(t.Context(), issuer, opts)
+	wantOutcome(t, err, "argument")
+}
+
+// Redirects are followed for this GET alone: to the same origin, three times.
+func TestDiscoverRedirects(t *testing.T) {
+	to := func(location string) endpoint { return always(301, "", "Location", location) }
+	hops := func(n int) map[string]endpoint {
+		answers := map[string]endpoint{oidcPlace: to("/1"), "/" + string(rune('0'+n)): document(issuer)}
+		for i := 1; i < n; i++ {
+			answers["/"+string(rune('0'+i))] = to("/" + string(rune('1'+i)))
+		}
+		return answers
+	}
+	one := func(location string) map[string]endpoint {
+		return map[string]endpoint{oidcPlace: to(location), "/here": document(issuer), "/.well-known/here": document(issuer)}
+	}
+	tests := []struct {
+		name     string
+		answers  map[string]endpoint
+		ok       bool
+		requests int // including the second place, when the first one fails
+	}{
+		{"absolute", one(issuer + "/here"), true, 2},
+		{"path", one("/here"), true, 2},
+		{"relative", one("here"), true, 2},
+		{"scheme left out", one("//op.example.com/here"), true, 2},
+		{"default port", one("https://op.example.com:443/here"), true, 2},
+		{"host in upper case", one("HTTPS://OP.EXAMPLE.COM/here"), true, 2},
+		{"fragment", one("/here#x"), true, 2},
+		{"two hops", hops(2), true, 3},
+		{"three hops", hops(3), true, 4},
+		{"four hops", hops(4), false, 5},
+		{"loop", one(oidcPlace), false, 5},
+		{"other host", one("https://evil.example/here"), false, 2},
+		{"host above", one("https://example.com/here"), false, 2},
+		{"other port", one("https://op.example.com:8443/here"), false, 2},
+		{"https to http", one("http://op.example.com/here"), false, 2},
+		{"credentials", one("https://user:password@op.example.com/here"), false, 2},
+		{"javascript", one("javascript:alert(1)"), false, 2},
+		{"file", one("file:///etc/passwd"), false, 2},
+		{"malformed", one("https://[::1"), false, 2},
+		{"empty", one(""), false, 2},
+		{"300 is none", map[string]endpoint{oidcPlace: always(300, "", "Location", "/here"), "/here": document(issuer)}, false, 2},
+		{"304 is none", map[string]endpoint{oidcPlace: always(304, "", "Location", "/here"), "/here": document(issuer)}, false, 2},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			p := places(test.answers)
+			_, err := discover(t.Context(), p, issuer, false)
+			want := "ok"
+			if !test.ok {
+				want = "OAUTH_RESPONSE_IS_NOT_CONFORM" + noMetadata
+			}
+			wantOutcome(t, err, want)
+			if len(p.seen) != test.requests {
+				t.Errorf("%d requests, want %d", len(p.seen), test.requests)
+			}
+			for _, r := range p.seen {
+				if u, err := url.Parse(r.url); err != nil || !strings.EqualFold(u.Hostname(), "op.example.com") || u.Scheme != "https" || u.User != nil {
+					t.Errorf("requested %s", r.url)
+				}
+			}
+		})
+	}
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		p := places(map[string]endpoint{oidcPlace: always(status, "", "Location", "/here"), "/here": document(issuer)})
+		if _, err := discover(t.Context(), p, issuer, false); err != nil {
+			t.Errorf("status %d: %v", status, err)
+		}
+	}
+	p := places(map[string]endpoint{oidcPlace: to("https://sso.evil.example/?session=abc")})
+	_, err := discover(t.Context(), p, issuer, false)
+	if text := outcome(err) + err.Error(); !strings.Contains(text, "https://sso.evil.example") || strings.Contains(text, "abc") {
+		t.Errorf("U06: %v", err)
+	}
+}
+
+// A loopback issuer may not lead to another port of this machine either.
+func TestDiscoverRedirectOnLoopback(t *testing.T) {
+	p := places(map[string]endpoint{oidcPlace: always(302, "", "Location", "http://127.0.0.1:9999/here")})
+	_, err := discover(t.Context(), p, "http://127.0.0.1:8080", true)
+	wantOutcome(t, err, "OAUTH_RESPONSE_IS_NOT_CONFORM"+noMetadata)
+}
+
+func TestDiscoverPassesErrorsThrough(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		p := &provider{metadata: untilDone}
+		start := time.Now()
+		_, err := discover(t.Context(), p, issuer, false)
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 30*time.Second {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(errors.New("interrupted")) })
+		_, err = discover(ctx, p, issuer, false)
+		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "discover "+issuer) {
+			t.Errorf("got %v", err)
+		}
+	})(t)
+	var none context.Context
+	_, err := grant.Discover(none, issuer, nil)
+	wantOutcome(t, err, "argument")
+}
+
+// Without options it makes a client of its own, and leaves nothing open.
+func TestDiscoverWithoutOptions(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, err = grant.Discover(t.Context(), "http://"+listener.Addr().String(), nil)
+	wantOutcome(t, err, notHTTPS)
+}
+
+// The client discovers once, whatever number of callers asks; one that gives
+// up does not take the others with it.
+func TestClientDiscover(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		p := places(map[string]endpoint{oidcPlace: func(req *http.Request) (*http.Response, error) {
+			select {
+			case <-time.After(10 * time.Second):
+				return document(issuer)(req)
+			case <-req.Context().Done():
+				return nil, req.Context().Err()
+			}
+		}})
+		client := newClient(p)
+		client.Issuer = issuer
+		results := make(chan *grant.AuthorizationServer, 8)
+		for i := range 8 {
+			go func() {
+				time.Sleep(time.Duration(i^1) * time.Millisecond)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				if i < 2 { // one who waits, and then the one who asks the provider
+					time.AfterFunc(time.Duration(1+i)*time.Second, cancel)
+				}
+				as, err := client.Discover(ctx)
+				if i < 2 != errors.Is(err, context.Canceled) {
+					t.Errorf("caller %d: %v", i, err)
+				}
+				results <- as
+			}()
+		}
+		var found *grant.AuthorizationServer
+		for range 8 {
+			as := <-results
+			if as != nil && found != nil && as != found {
+				t.Error("two callers have two servers")
+			}
+			if as != nil {
+				found = as
+			}
+		}
+		if n := len(p.requests(oidcPlace)); n != 2 || found == nil {
+			t.Errorf("%d requests, want that of the one who left and one more", n)
+		}
+	})(t)
+}
+
+func TestClientDiscoverServer(t *testing.T) {
+	p := &provider{}
+	client := newClient(p)
+	client.Server = newServer()
+	if as, err := client.Discover(t.Context()); err != nil || as != client.Server || len(p.seen) > 0 {
+		t.Errorf("%v, %v, %d requests", as, err, len(p.seen))
+	}
+	client.Server = &grant.AuthorizationServer{}
+	_, err := client.Discover(t.Context())
+	wantOutcome(t, err, "argument")
+	_, err = (&grant.Client{}).Discover(t.Context())
+	wantOutcome(t, err, "argument")
+	_, err = (*grant.Client)(nil).Discover(t.Context())
+	wantOutcome(t, err, "argument")
+}
+
+// What failed once is tried again.
+func TestClientDiscoverAgain(t *testing.T) {
+	answers := map[string]endpoint{}
+	client := newClient(places(answers))
+	client.Issuer = issuer
+	_, err := client.Discover(t.Context())
+	wantOutcome(t, err, "OAUTH_RESPONSE_IS_NOT_CONFORM"+noMetadata)
+	answers[oidcPlace] = document(issuer)
+	_, err = client.Discover(t.Context())
+	wantOutcome(t, err, "ok")
+}
