@@ -96,11 +96,11 @@ func start(ctx context.Context, t *testing.T, client *grant.Client, opts *loopba
 		l.mu.Lock()
 		l.events = append(l.events, e)
 		l.mu.Unlock()
-		if e.Kind == loopback.AuthorizationURL {
-			ready <- e
-		}
 		if notify != nil {
 			notify(e)
+		}
+		if e.Kind == loopback.AuthorizationURL {
+			ready <- e
 		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -158,15 +158,20 @@ func (l *login) seen(kind loopback.EventKind) []loopback.Event {
 
 func (l *login) state(t *testing.T) string {
 	t.Helper()
-	u, err := url.Parse(l.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	state := u.Query().Get("state")
+	state := stateOf(l.URL)
 	if state == "" {
 		t.Fatal("the authorization URL has no state")
 	}
 	return state
+}
+
+// stateOf returns the state of an authorization URL.
+func stateOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Query().Get("state")
 }
 
 // callback is the redirect that completes the login.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -254,8 +253,7 @@ func TestCancel(t *testing.T) {
 				Notify: func(e loopback.Event) {
 					redirectURI = e.RedirectURI
 					if e.Kind == loopback.AuthorizationURL && test.on != e.Kind {
-						u, _ := url.Parse(e.URL)
-						callback := e.RedirectURI + "?code=secret-code&state=" + u.Query().Get("state")
+						callback := e.RedirectURI + "?code=secret-code&state=" + stateOf(e.URL)
 						go func() { _, _ = load(t.Context(), callback) }()
 					}
 					if e.Kind == test.on {

@@ -156,9 +156,41 @@ func TestBrowserHeaders(t *testing.T) {
 				t.Errorf("the answer is %d %s", resp.StatusCode, body)
 			}
 			checkSecure(t, resp.Header)
+			browse(t, l.RedirectURI+"/done")
 			l.succeed(t)
 		})
 	}
+}
+
+// TestEarlyRedirect: a redirect may come before Login has begun to wait.
+func TestEarlyRedirect(t *testing.T) {
+	s := startToy(t, nil)
+	var conn net.Conn
+	l := start(t.Context(), t, s.client, &loopback.Options{
+		NoBrowser: true,
+		Notify: func(e loopback.Event) {
+			if e.Kind != loopback.AuthorizationURL {
+				return
+			}
+			request, err := http.NewRequest(http.MethodGet, e.RedirectURI+"?code=secret-code&state="+stateOf(e.URL), nil)
+			if err == nil {
+				conn, err = net.Dial("tcp", request.Host)
+			}
+			if err == nil {
+				err = request.Write(conn)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		},
+	})
+	defer conn.Close()
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || resp.StatusCode != http.StatusSeeOther {
+		t.Fatalf("the answer is %v, %v", resp, err)
+	}
+	browse(t, l.RedirectURI+"/done")
+	l.succeed(t)
 }
 
 // TestReplay: 50 copies of the redirect at once are one login, and all of them

@@ -162,15 +162,28 @@ func (r *Receiver) notify(e Event) {
 // One Receive may run at a time. Afterwards the same redirect, sent again, leads
 // to the same page, until the next Receive.
 func (r *Receiver) Receive(ctx context.Context, ours func(url.Values) bool, finish func(ctx context.Context, params url.Values) error) error {
+	a, err := r.begin(ours, finish)
+	if err != nil {
+		return err
+	}
+	return r.receive(ctx, a, finish)
+}
+
+// begin makes redirects welcome. A call of receive has to follow.
+func (r *Receiver) begin(ours func(url.Values) bool, finish func(context.Context, url.Values) error) (*attempt, error) {
 	if ours == nil || finish == nil {
-		return argumentError("ours and finish are required")
+		return nil, argumentError("ours and finish are required")
 	}
 	if !r.receiving.CompareAndSwap(false, true) {
-		return argumentError("another login is being received")
+		return nil, argumentError("another login is being received")
 	}
-	defer r.receiving.Store(false)
 	a := newAttempt(ours)
 	r.current.Store(a)
+	return a, nil
+}
+
+func (r *Receiver) receive(ctx context.Context, a *attempt, finish func(context.Context, url.Values) error) error {
+	defer r.receiving.Store(false)
 	outcome := Failed // of a finish that does not return
 	defer func() { a.finish(outcome) }()
 	params, err := r.await(ctx, a)

@@ -83,6 +83,10 @@ func (s *Server) Receive(ctx context.Context, ours func(url.Values) bool, finish
 	if !s.used.CompareAndSwap(false, true) {
 		return argumentError("a Server receives one redirect")
 	}
+	a, err := s.receiver.begin(ours, finish) // before the first request can be answered
+	if err != nil {
+		return err
+	}
 	serveCtx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	limit := &conns{max: maxConns}
@@ -95,7 +99,7 @@ func (s *Server) Receive(ctx context.Context, ours func(url.Values) bool, finish
 			}
 		})
 	}
-	err := s.receiver.Receive(serveCtx, ours, finish)
+	err = s.receiver.receive(serveCtx, a, finish)
 	if cause := context.Cause(serveCtx); err != nil && cause != nil && ctx.Err() == nil {
 		err = cause
 	}
