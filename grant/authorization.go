@@ -3,6 +3,7 @@ package grant
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/url"
 	"slices"
 	"strconv"
@@ -43,28 +44,53 @@ func (c *Client) Authorize(ctx context.Context, redirectURI string) (*Flow, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := c.assert(); err != nil {
+	if err := c.checkLogin(as); err != nil {
 		return nil, err
 	}
+	secrets := flowSecrets{state: randomValue(), verifier: randomValue()}
+	if slices.Contains(c.scopes(), "openid") {
+		secrets.nonce = randomValue()
+	}
+	target, err := c.authorizationURL(as, redirectURI, secrets)
+	if err != nil {
+		return nil, err
+	}
+	return &Flow{URL: target, RedirectURI: redirectURI, client: c, as: as, secret: func() flowSecrets { return secrets }}, nil
+}
+
+// scopes are those that will be asked for, one by one.
+func (c *Client) scopes() []string {
+	if len(c.Scopes) == 0 {
+		return strings.Fields(c.AuthorizationParameters.Get("scope"))
+	}
+	return strings.Fields(strings.Join(c.Scopes, " "))
+}
+
+// checkLogin finds now what would otherwise fail after the person has signed
+// in.
+func (c *Client) checkLogin(as *AuthorizationServer) error {
+	if err := c.assert(); err != nil {
+		return err
+	}
+	if err := assertHeader(c.Header); err != nil {
+		return err
+	}
+	if c.MaxAge != nil && (*c.MaxAge < 0 || !slices.Contains(c.scopes(), "openid")) {
+		return argumentError("max_age must not be negative, and needs the scope openid")
+	}
 	if _, err := c.clientAuth(as, nil); err != nil {
-		return nil, err // now, not after the person has signed in
+		return err
 	}
 	if methods := as.CodeChallengeMethodsSupported; methods != nil && !slices.Contains(methods, "S256") {
-		return nil, &CheckError{Check: checkMetadataS256, Code: codeUnsupported,
+		return &CheckError{Check: checkMetadataS256, Code: codeUnsupported,
 			Reason: "the server does not support PKCE with S256", Expected: "S256", Actual: fmt.Sprint(methods)}
 	}
 	for _, name := range []string{"token_endpoint", "authorization_endpoint"} {
 		if _, err := as.endpoint(name, c, c.AllowInsecureRequests); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	secrets := flowSecrets{state: randomValue(), verifier: randomValue()}
-	if slices.Contains(c.Scopes, "openid") {
-		secrets.nonce = randomValue()
-	}
-	f := &Flow{RedirectURI: redirectURI, client: c, as: as, secret: func() flowSecrets { return secrets }}
-	f.URL, err = c.authorizationURL(as, redirectURI, secrets)
-	return f, err
+	return nil
 }
 
 // checkRedirectURI: "The endpoint URI MUST NOT include a fragment component"
@@ -94,7 +120,7 @@ func (c *Client) authorizationURL(as *AuthorizationServer, redirectURI string, s
 	}
 	for name, value := range map[string]string{
 		"prompt": c.Prompt, "login_hint": c.LoginHint, "acr_values": c.ACRValues, "audience": c.Audience,
-		"scope": strings.Join(c.Scopes, " "), "nonce": s.nonce,
+		"scope": strings.Join(c.scopes(), " "), "nonce": s.nonce,
 	} {
 		if value != "" {
 			query.Set(name, value)
@@ -116,34 +142,44 @@ func (c *Client) authorizationURL(as *AuthorizationServer, redirectURI string, s
 	return u.String(), nil
 }
 
+// Format prints a placeholder for every verb. URL holds the state and the nonce.
+func (f *Flow) Format(w fmt.State, _ rune) { io.WriteString(w, "flow "+redacted) }
+
+// MarshalText returns a placeholder.
+func (f *Flow) MarshalText() ([]byte, error) { return []byte("flow " + redacted), nil }
+
 // Ours reports whether a redirect carries the state of this flow, exactly once.
 // A request without it is noise, whatever else it says, and must not end the
 // login.
 func (f *Flow) Ours(params url.Values) bool {
 	state := params["state"]
-	return len(state) == 1 && equal(state[0], f.secret().state)
+	return f.made() && len(state) == 1 && equal(state[0], f.secret().state)
 }
+
+// made reports whether Authorize made the flow.
+func (f *Flow) made() bool { return f != nil && f.secret != nil }
 
 // Warm fetches the keys of the issuer, so that neither they nor the connection
 // cost time later. Call it when the browser is on its way, and wait for it to
 // return. It is best effort: what fails here is tried again by Exchange.
 func (f *Flow) Warm(ctx context.Context) {
-	if f.secret().nonce != "" {
-		f.keys().prefetch(ctx, f.as, f.client)
+	if f.made() && f.secret().nonce != "" {
+		keys := keySource{httpClient: f.client.httpClient(nil), insecure: f.client.AllowInsecureRequests}
+		keys.prefetch(ctx, f.as, f.client)
 	}
-}
-
-func (f *Flow) keys() keySource {
-	return keySource{httpClient: f.client.httpClient(nil), insecure: f.client.AllowInsecureRequests}
 }
 
 // Exchange turns the parameters of the redirect into a token. It checks state
 // and iss, sends at most one token request in the life of the flow, and
-// verifies the answer, ID token and all.
+// verifies the answer, ID token and all. Take the parameters from
+// ParseAuthResponse.
 //
 // A redirect that is not Ours, or comes after the first one that was, leads to
 // ErrNotOurs. A refusal of the server is an *Error, one of ours a *CheckError.
 func (f *Flow) Exchange(ctx context.Context, params url.Values) (*Token, error) {
+	if !f.made() {
+		return nil, argumentError("the flow does not come from Authorize")
+	}
 	if !f.Ours(params) {
 		return nil, ErrNotOurs
 	}
@@ -151,25 +187,31 @@ func (f *Flow) Exchange(ctx context.Context, params url.Values) (*Token, error) 
 		return nil, fmt.Errorf("%w: it has had its redirect", ErrNotOurs)
 	}
 	secrets := f.secret()
+	token, err := f.exchange(ctx, params, secrets)
+	if err != nil {
+		return nil, scrub(err, secrets.state, secrets.nonce, secrets.verifier, params.Get("code"))
+	}
+	if token.Scopes == nil {
+		token.Scopes = f.client.scopes() // RFC 6749, section 5.1: left out when it is what was asked for
+	}
+	return token, nil
+}
+
+func (f *Flow) exchange(ctx context.Context, params url.Values, secrets flowSecrets) (*Token, error) {
 	callback, err := ValidateAuthResponse(f.as, f.client, params, secrets.state)
 	if err != nil {
 		return nil, err
 	}
+	besideCtx, cancel := context.WithCancel(ctx)
 	var beside sync.WaitGroup
 	defer beside.Wait()
-	beside.Go(func() { f.Warm(ctx) }) // the keys beside the token request, unless they are here
+	defer cancel()
+	beside.Go(func() { f.Warm(besideCtx) }) // the keys beside the token request, unless they are here
 	resp, err := AuthorizationCodeGrantRequest(ctx, f.as, f.client, callback, f.RedirectURI, secrets.verifier, f.client.tokenOptions())
 	if err != nil {
 		return nil, err
 	}
-	token, err := processCodeResponse(ctx, f.as, f.client, resp, &ProcessAuthorizationCodeOptions{
+	return processCodeResponse(ctx, f.as, f.client, resp, &ProcessAuthorizationCodeOptions{
 		ExpectedNonce: secrets.nonce, MaxAge: f.client.MaxAge, AllowInsecureRequests: f.client.AllowInsecureRequests,
 	}, true)
-	if err != nil {
-		return nil, err
-	}
-	if token.Scopes == nil {
-		token.Scopes = slices.Clone(f.client.Scopes) // RFC 6749, section 5.1: left out when it is what was asked for
-	}
-	return token, nil
 }

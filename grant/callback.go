@@ -2,6 +2,8 @@ package grant
 
 import (
 	"crypto/subtle"
+	"fmt"
+	"io"
 	"net/url"
 	"strings"
 	"unicode/utf8"
@@ -11,16 +13,24 @@ import (
 // ValidateAuthResponse accepted. Nothing else makes one: the zero value is
 // refused, and so is a use for another server or client than the one that it
 // was validated for.
-type CallbackParameters struct {
+type CallbackParameters struct{ *callback }
+
+// callback is what was validated, and for whom. It is kept behind a pointer, as
+// fmt prints unexported fields, but does not follow pointers there.
+type callback struct {
 	issuer, clientID string
 	values           url.Values
 }
 
-// String returns a placeholder, as the parameters hold a code.
-func (CallbackParameters) String() string { return "callback parameters " + redacted }
+// Format prints a placeholder for every verb, as the parameters hold a code.
+func (CallbackParameters) Format(f fmt.State, _ rune) {
+	io.WriteString(f, "callback parameters "+redacted)
+}
 
-// GoString returns a placeholder, as the parameters hold a code.
-func (p CallbackParameters) GoString() string { return p.String() }
+// MarshalText returns a placeholder.
+func (CallbackParameters) MarshalText() ([]byte, error) {
+	return []byte("callback parameters " + redacted), nil
+}
 
 // ParseAuthResponse parses the query of a redirect. It refuses what url.Values
 // would drop in silence: pairs with a broken percent-encoding, semicolons, text
@@ -62,14 +72,14 @@ func ValidateAuthResponse(as *AuthorizationServer, client *Client, params url.Va
 		func() error { return checkNotImplicit(params) },
 	} {
 		if err := check(); err != nil {
-			return zero, err
+			return zero, scrub(err, expectedState, params.Get("state"), params.Get("code"))
 		}
 	}
 	values := make(url.Values, len(params))
 	for name, list := range params {
 		values[name] = append([]string(nil), list...)
 	}
-	return CallbackParameters{issuer: as.Issuer, clientID: client.ClientID, values: values}, nil
+	return CallbackParameters{&callback{issuer: as.Issuer, clientID: client.ClientID, values: values}}, nil
 }
 
 // checkSingle: "Request and response parameters MUST NOT be included more than
@@ -160,7 +170,7 @@ func (p CallbackParameters) code() (string, error) {
 
 func (p CallbackParameters) assert(as *AuthorizationServer, client *Client) error {
 	switch {
-	case p.values == nil:
+	case p.callback == nil:
 		return argumentError("the callback parameters do not come from ValidateAuthResponse")
 	case p.issuer != as.Issuer || p.clientID != client.ClientID:
 		return argumentError("the callback parameters were validated for another server or client")

@@ -2,6 +2,8 @@ package grant
 
 import (
 	"encoding/base64"
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -21,10 +23,10 @@ func None() ClientAuth { return none{} }
 
 // ClientSecretBasic sends the client_id and the secret in the Authorization
 // header, each form-encoded first (RFC 6749, section 2.3.1).
-func ClientSecretBasic(secret Secret) ClientAuth { return clientSecretBasic{secret} }
+func ClientSecretBasic(secret Secret) ClientAuth { return &clientSecretBasic{secret} }
 
 // ClientSecretPost sends the secret in the body (RFC 6749, section 2.3.1).
-func ClientSecretPost(secret Secret) ClientAuth { return clientSecretPost{secret} }
+func ClientSecretPost(secret Secret) ClientAuth { return &clientSecretPost{secret} }
 
 const (
 	methodNone              = "none"
@@ -40,22 +42,28 @@ func (none) authenticate(client *Client, form url.Values, _ http.Header) {
 	form.Set("client_id", client.ClientID)
 }
 
-type clientSecretBasic struct{ Secret Secret }
+// The secrets are kept behind pointers, which fmt does not follow within other
+// values.
+type clientSecretBasic struct{ secret Secret }
 
-func (clientSecretBasic) Method() string { return methodClientSecretBasic }
+func (*clientSecretBasic) Method() string { return methodClientSecretBasic }
 
-func (a clientSecretBasic) authenticate(client *Client, _ url.Values, header http.Header) {
-	credentials := encodeCredential(client.ClientID) + ":" + encodeCredential(string(a.Secret))
+func (a *clientSecretBasic) Format(f fmt.State, _ rune) { io.WriteString(f, a.Method()) }
+
+func (a *clientSecretBasic) authenticate(client *Client, _ url.Values, header http.Header) {
+	credentials := encodeCredential(client.ClientID) + ":" + encodeCredential(string(a.secret))
 	header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(credentials)))
 }
 
-type clientSecretPost struct{ Secret Secret }
+type clientSecretPost struct{ secret Secret }
 
-func (clientSecretPost) Method() string { return methodClientSecretPost }
+func (*clientSecretPost) Method() string { return methodClientSecretPost }
 
-func (a clientSecretPost) authenticate(client *Client, form url.Values, _ http.Header) {
+func (a *clientSecretPost) Format(f fmt.State, _ rune) { io.WriteString(f, a.Method()) }
+
+func (a *clientSecretPost) authenticate(client *Client, form url.Values, _ http.Header) {
 	form.Set("client_id", client.ClientID)
-	form.Set("client_secret", string(a.Secret))
+	form.Set("client_secret", string(a.secret))
 }
 
 // encodeCredential is application/x-www-form-urlencoded with every byte
@@ -89,10 +97,10 @@ func (c *Client) clientAuth(as *AuthorizationServer, override ClientAuth) (Clien
 	if auth == nil {
 		return c.registeredAuth(as)
 	}
-	if a, ok := auth.(clientSecretBasic); ok && a.Secret == "" {
+	if a, ok := auth.(*clientSecretBasic); ok && a.secret == "" {
 		return nil, argumentError("the client secret is empty")
 	}
-	if a, ok := auth.(clientSecretPost); ok && a.Secret == "" {
+	if a, ok := auth.(*clientSecretPost); ok && a.secret == "" {
 		return nil, argumentError("the client secret is empty")
 	}
 	return auth, nil

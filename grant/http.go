@@ -139,15 +139,15 @@ func newRequest(ctx context.Context, method string, u *url.URL, body io.Reader, 
 		return nil, argumentError("%v", err)
 	}
 	for _, header := range headers {
+		if err := assertHeader(header); err != nil {
+			return nil, err
+		}
 		canonical := http.Header{}
 		for name, values := range header {
 			key := http.CanonicalHeaderKey(name)
 			canonical[key] = append(canonical[key], values...)
 		}
 		maps.Copy(req.Header, canonical)
-	}
-	if req.Header.Values("Authorization") != nil {
-		return nil, argumentError("the additional headers must not have Authorization")
 	}
 	if req.Header.Get("User-Agent") == "" {
 		req.Header.Set("User-Agent", "oauth-login/v"+Version)
@@ -157,6 +157,16 @@ func newRequest(ctx context.Context, method string, u *url.URL, body io.Reader, 
 		req.Header.Set("Accept", accept)
 	}
 	return req, nil
+}
+
+// assertHeader refuses credentials among the caller's own headers.
+func assertHeader(header http.Header) error {
+	for name := range header {
+		if http.CanonicalHeaderKey(name) == "Authorization" {
+			return argumentError("the additional headers must not have Authorization")
+		}
+	}
+	return nil
 }
 
 // readBody returns the body of a response. The request functions of this
