@@ -17,7 +17,7 @@ import (
 
 // launchTime is how long a program has to say that it cannot open the browser.
 // One that still runs then is the browser itself.
-const launchTime = 5 * time.Second
+const launchTime = 3 * time.Second
 
 // checkOpenable refuses what must not reach an opener: the URL comes from the
 // metadata of a server, and openers start whatever is registered for a scheme.

@@ -220,9 +220,6 @@ func send(req *http.Request, policy func(*http.Request, []*http.Request) error) 
 	return page{resp.Request.URL.String(), resp.StatusCode, resp.Header, string(body)}, err
 }
 
-// stay is a redirect policy: do not follow.
-func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
 // checkSecure checks the headers that every answer has.
 func checkSecure(t *testing.T, h http.Header) {
 	t.Helper()

@@ -1,0 +1,279 @@
+package loopback
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/oauth-login/oauth-login/grant"
+)
+
+// The tests of this file have a clock of their own, which stands still while
+// something waits for a real network. So their connections are pipes.
+
+// pipes is a listener.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	if len(p.conns) > 0 {
+		return <-p.conns, nil // those that wait come before the end
+	}
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	select {
+	case <-p.closed:
+	default:
+		close(p.closed)
+	}
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080} }
+
+func (p *pipes) dial() net.Conn {
+	server, client := net.Pipe()
+	p.conns <- server
+	return client
+}
+
+// get sends one request and returns the answer, or why there is none.
+func (p *pipes) get(target string) (status int, err error) {
+	conn := p.dial()
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET "+target+" HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"); err != nil {
+		return 0, err
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return 0, err
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode, err
+}
+
+func newPipeServer(t *testing.T) (*Server, *pipes) {
+	t.Helper()
+	p := &pipes{make(chan net.Conn), make(chan struct{})}
+	r, err := NewReceiver("http://127.0.0.1:8080/callback", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Server{receiver: r, listeners: []net.Listener{p}}, p
+}
+
+func anyState(params url.Values) bool { return params.Get("state") == "s" }
+
+// TestSlowExchange: the browser gets its answer also when the exchange takes
+// longer than the server gives to requests.
+func TestSlowExchange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := newPipeServer(t)
+		go func() {
+			if status, err := p.get("/callback?state=s"); status != http.StatusSeeOther {
+				t.Errorf("the redirect gets %d, %v", status, err)
+			}
+			if status, err := p.get("/callback/done"); status != http.StatusOK {
+				t.Errorf("the last page is %d, %v", status, err)
+			}
+		}()
+		begin := time.Now()
+		err := s.Receive(t.Context(), anyState, func(context.Context, url.Values) error {
+			time.Sleep(exchangeTimeout - time.Second)
+			return nil
+		})
+		if took := time.Since(begin); err != nil || took != exchangeTimeout-time.Second {
+			t.Errorf("ended with %v after %v", err, took)
+		}
+	})
+}
+
+// TestLinger: the page is there for a second, and not longer than the browser
+// is.
+func TestLinger(t *testing.T) {
+	finish := func(context.Context, url.Values) error { return nil }
+	t.Run("nobody follows", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, p := newPipeServer(t)
+			go p.get("/callback?state=s")
+			begin := time.Now()
+			if err := s.Receive(t.Context(), anyState, finish); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(begin); took != lingerTime {
+				t.Errorf("took %v", took)
+			}
+		})
+	})
+	t.Run("everybody has left", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, p := newPipeServer(t)
+			go func() {
+				conn := p.dial()
+				_, _ = io.WriteString(conn, "GET /callback?state=s HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n")
+				conn.Close()
+			}()
+			begin := time.Now()
+			err := s.Receive(t.Context(), anyState, func(context.Context, url.Values) error {
+				time.Sleep(10 * time.Millisecond)
+				return nil
+			})
+			if took := time.Since(begin); err != nil || took != 10*time.Millisecond {
+				t.Errorf("ended with %v after %v", err, took)
+			}
+		})
+	})
+	t.Run("canceled after the save", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, p := newPipeServer(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			go p.get("/callback?state=s")
+			begin := time.Now()
+			err := s.Receive(ctx, anyState, func(context.Context, url.Values) error {
+				cancel()
+				return nil
+			})
+			if took := time.Since(begin); err != nil || took != 0 {
+				t.Errorf("what is saved is not lost: %v after %v", err, took)
+			}
+		})
+	})
+}
+
+// TestSlowRequests: who does not send a request in time is sent away.
+func TestSlowRequests(t *testing.T) {
+	for name, test := range map[string]struct {
+		start string
+		after time.Duration
+	}{
+		"silence":      {"", readHeaderTimeout},
+		"half a line":  {"GET /callb", readHeaderTimeout},
+		"half headers": {"GET /callback HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nX-", readHeaderTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, p := newPipeServer(t)
+				ctx, cancel := context.WithCancel(t.Context())
+				go func() {
+					defer cancel()
+					begin := time.Now()
+					conn := p.dial()
+					defer conn.Close()
+					_, _ = io.WriteString(conn, test.start)
+					if _, err := io.Copy(io.Discard, conn); err != nil {
+						t.Error(err)
+					}
+					if took := time.Since(begin); took != test.after {
+						t.Errorf("the connection was closed after %v", took)
+					}
+				}()
+				err := s.Receive(ctx, anyState, func(context.Context, url.Values) error { return nil })
+				if !errors.Is(err, context.Canceled) {
+					t.Errorf("the error is %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestExchangeBudget: a provider that does not answer costs 30 seconds, whatever
+// time the person had.
+func TestExchangeBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := &grant.Client{
+			ClientID: "toy", HTTPClient: &http.Client{Transport: silence{}, Timeout: time.Hour},
+			Server: &grant.AuthorizationServer{
+				Issuer: "https://issuer.example", AuthorizationEndpoint: "https://issuer.example/a", TokenEndpoint: "https://issuer.example/t",
+			},
+		}
+		flow, err := client.Authorize(t.Context(), "http://127.0.0.1:8080/callback")
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := url.Parse(flow.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		_, err = complete(t.Context(), flow, url.Values{"code": {"c"}, "state": u.Query()["state"]}, nil)
+		if took := time.Since(begin); !errors.Is(err, context.DeadlineExceeded) || took != exchangeTimeout {
+			t.Errorf("ended with %v after %v", err, took)
+		}
+	})
+}
+
+// silence is a server that never answers.
+type silence struct{}
+
+func (silence) RoundTrip(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// TestLimit: the oldest connection makes room, but not one that waits for the
+// page.
+func TestLimit(t *testing.T) {
+	p := &pipes{make(chan net.Conn, 10), make(chan struct{})}
+	limit := &conns{max: 2}
+	l := limit.listener(p)
+	accept := func() (net.Conn, net.Conn) {
+		t.Helper()
+		client := p.dial()
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, client
+	}
+	keepConn := func(c net.Conn) {
+		r, err := http.NewRequestWithContext(limit.remember(t.Context(), c), http.MethodGet, "/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keep(r)
+	}
+	isOpen := func(client net.Conn) bool {
+		_ = client.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+		_, err := client.Read(make([]byte, 1))
+		return !errors.Is(err, io.EOF)
+	}
+	first, firstClient := accept()
+	keepConn(first)
+	second, secondClient := accept()
+	third, thirdClient := accept()
+	if !isOpen(firstClient) || isOpen(secondClient) || !isOpen(thirdClient) {
+		t.Error("not the second connection was closed")
+	}
+	keepConn(third)
+	refused := p.dial()
+	p.Close()
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("a connection that no other can make room for was accepted: %v", err)
+	}
+	if isOpen(refused) {
+		t.Error("the connection that was not accepted is open")
+	}
+	for _, c := range []net.Conn{first, second, third} {
+		limit.track(c, http.StateClosed)
+	}
+	limit.wait()
+	if len(limit.list) != 0 {
+		t.Errorf("%d connections are left", len(limit.list))
+	}
+}
