@@ -63,11 +63,11 @@ func bind(ctx context.Context, p *place) ([]net.Listener, error) {
 func bindPort(ctx context.Context, host string, port int) ([]net.Listener, error) {
 	var config net.ListenConfig
 	if host == "::1" {
-		return list(config.Listen(ctx, "tcp6", net.JoinHostPort(host, strconv.Itoa(port))))
+		return one(config.Listen(ctx, "tcp6", net.JoinHostPort(host, strconv.Itoa(port))))
 	}
 	v4, err := config.Listen(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	if err != nil || host != "localhost" {
-		return list(v4, err)
+		return one(v4, err)
 	}
 	v6, err := config.Listen(ctx, "tcp6", net.JoinHostPort("::1", strconv.Itoa(portOf(v4))))
 	switch {
@@ -80,7 +80,8 @@ func bindPort(ctx context.Context, host string, port int) ([]net.Listener, error
 	return nil, err
 }
 
-func list(l net.Listener, err error) ([]net.Listener, error) {
+// one is the result of a host that has one address.
+func one(l net.Listener, err error) ([]net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -189,10 +189,25 @@ func TestBrowserLeaves(t *testing.T) {
 }
 
 // TestOneRoundTrip measures from the redirect to the saved token with a provider
-// that takes its time: one answer is on the way, not two.
+// that takes its time: one answer is on the way, not two. Of three logins, the
+// fastest counts, as a busy machine can only add to it.
 func TestOneRoundTrip(t *testing.T) {
 	const delay = 50 * time.Millisecond
-	_, client := startIssuer(t, &issuer.Options{Delay: delay})
+	iss, client := startIssuer(t, &issuer.Options{Delay: delay})
+	best := time.Hour
+	for range 3 {
+		// Without what the login before has left, such as keys.
+		fresh := &grant.Client{Issuer: iss.URL(), ClientID: client.ClientID, Scopes: client.Scopes, AllowInsecureRequests: true}
+		best = min(best, callbackToSaved(t, fresh))
+		fresh.CloseIdleConnections()
+	}
+	if best < delay || best > delay*3/2 {
+		t.Errorf("from the redirect to the saved token: %v, want less than 1.5 times %v", best, delay)
+	}
+}
+
+func callbackToSaved(t *testing.T, client *grant.Client) time.Duration {
+	t.Helper()
 	var received, saved time.Time
 	l := start(t.Context(), t, client, &loopback.Options{
 		NoBrowser: true,
@@ -210,9 +225,7 @@ func TestOneRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.succeed(t)
-	if took := saved.Sub(received); took < delay || took > delay*3/2 {
-		t.Errorf("from the redirect to the saved token: %v, want less than 1.5 times %v", took, delay)
-	}
+	return saved.Sub(received)
 }
 
 // TestCancel: at each step, the error of the context comes at once, and the port

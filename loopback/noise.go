@@ -25,8 +25,7 @@ const (
 	noOutcome     noise = "nothing has ended yet"
 )
 
-// status returns the status of the answer. None of them makes a browser repeat
-// the request or ask the person for anything.
+// status returns the status of the answer.
 func (n noise) status() int {
 	switch n {
 	case wrongMethod:

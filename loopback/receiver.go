@@ -49,15 +49,14 @@ func NewReceiver(redirectURI string, opts *Options) (*Receiver, error) {
 	if opts == nil {
 		opts = new(Options)
 	}
-	redirect, err := parseRedirect(redirectURI)
-	if err != nil {
+	r := &Receiver{opts: opts}
+	var err error
+	if r.redirect, err = parseRedirect(redirectURI); err != nil {
 		return nil, err
 	}
-	pages, err := newPages(opts.Page)
-	if err != nil {
+	if r.pages, err = newPages(opts.Page); err != nil {
 		return nil, err
 	}
-	r := &Receiver{redirect: redirect, pages: pages, opts: opts}
 	r.router = r.routes()
 	return r, nil
 }

@@ -42,16 +42,16 @@ func Listen(ctx context.Context, opts *Options) (*Server, error) {
 	if opts == nil {
 		opts = new(Options)
 	}
-	place, err := opts.place()
+	where, err := opts.place()
 	if err != nil {
 		return nil, err
 	}
-	listeners, err := bind(ctx, place)
+	listeners, err := bind(ctx, where)
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{listeners: listeners}
-	uri, err := opts.uri(place, portOf(listeners[0]))
+	uri, err := opts.uri(where, portOf(listeners[0]))
 	if err == nil {
 		s.receiver, err = NewReceiver(uri, opts)
 	}
@@ -89,8 +89,21 @@ func (s *Server) Receive(ctx context.Context, ours func(url.Values) bool, finish
 	}
 	serveCtx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
+	stop := s.serve(serveCtx, fail)
+	defer stop()
+	err = s.receiver.receive(serveCtx, a, finish)
+	if cause := context.Cause(serveCtx); errors.Is(err, context.Canceled) && ctx.Err() == nil && cause != nil {
+		err = cause // the listener has failed, which has canceled the rest
+	}
+	s.receiver.linger(serveCtx)
+	return err
+}
+
+// serve answers requests until stop is called, which returns when every
+// connection is closed and every handler has ended.
+func (s *Server) serve(ctx context.Context, fail context.CancelCauseFunc) (stop func()) {
 	limit := &conns{max: maxConns}
-	server := s.httpServer(serveCtx, limit)
+	server := s.httpServer(ctx, limit)
 	var serving sync.WaitGroup
 	for _, l := range s.listeners {
 		serving.Go(func() {
@@ -99,16 +112,12 @@ func (s *Server) Receive(ctx context.Context, ours func(url.Values) bool, finish
 			}
 		})
 	}
-	err = s.receiver.receive(serveCtx, a, finish)
-	if cause := context.Cause(serveCtx); err != nil && cause != nil && ctx.Err() == nil {
-		err = cause
+	return func() {
+		_ = server.Close() // what cannot be closed is closed already
+		_ = s.Close()
+		serving.Wait()
+		limit.wait()
 	}
-	s.receiver.linger(serveCtx)
-	_ = server.Close() // what cannot be closed is closed already
-	_ = s.Close()
-	serving.Wait()
-	limit.wait()
-	return err
 }
 
 // httpServer speaks HTTP/1.1, one request on a connection: a connection that is
