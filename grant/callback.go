@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -13,10 +14,11 @@ import (
 // ValidateAuthResponse accepted. Nothing else makes one: the zero value is
 // refused, and so is a use for another server or client than the one that it
 // was validated for.
-type CallbackParameters struct{ *callback }
+type CallbackParameters struct {
+	validated func() callback // in a function, so that no way of printing shows the code
+}
 
-// callback is what was validated, and for whom. It is kept behind a pointer, as
-// fmt prints unexported fields, but does not follow pointers there.
+// A callback is what was validated, and for whom.
 type callback struct {
 	issuer, clientID string
 	values           url.Values
@@ -75,11 +77,11 @@ func ValidateAuthResponse(as *AuthorizationServer, client *Client, params url.Va
 			return zero, scrub(err, expectedState, params.Get("state"), params.Get("code"))
 		}
 	}
-	values := make(url.Values, len(params))
+	validated := callback{issuer: as.Issuer, clientID: client.ClientID, values: make(url.Values, len(params))}
 	for name, list := range params {
-		values[name] = append([]string(nil), list...)
+		validated.values[name] = slices.Clone(list)
 	}
-	return CallbackParameters{&callback{issuer: as.Issuer, clientID: client.ClientID, values: values}}, nil
+	return CallbackParameters{func() callback { return validated }}, nil
 }
 
 // checkSingle: "Request and response parameters MUST NOT be included more than
@@ -161,7 +163,7 @@ func checkNotImplicit(params url.Values) error {
 
 // code returns the authorization code: RFC 6749, section 4.1.2.
 func (p CallbackParameters) code() (string, error) {
-	code := p.values.Get("code")
+	code := p.validated().values.Get("code")
 	if code == "" {
 		return "", &CheckError{Check: checkAuthCode, Code: codeInvalidResponse, Reason: "the redirect has no code"}
 	}
@@ -169,10 +171,10 @@ func (p CallbackParameters) code() (string, error) {
 }
 
 func (p CallbackParameters) assert(as *AuthorizationServer, client *Client) error {
-	switch {
-	case p.callback == nil:
+	if p.validated == nil {
 		return argumentError("the callback parameters do not come from ValidateAuthResponse")
-	case p.issuer != as.Issuer || p.clientID != client.ClientID:
+	}
+	if c := p.validated(); c.issuer != as.Issuer || c.clientID != client.ClientID {
 		return argumentError("the callback parameters were validated for another server or client")
 	}
 	return nil

@@ -144,6 +144,11 @@ func (p *challengeParser) take(accept func(byte) bool) string {
 	return taken
 }
 
+// isToken is token of RFC 9110, section 5.6.2.
+func isToken(s string) bool {
+	return s != "" && strings.IndexFunc(s, func(r rune) bool { return r > '~' || !isTokenChar(byte(r)) }) < 0
+}
+
 // isTokenChar is tchar of RFC 9110, section 5.6.2.
 func isTokenChar(c byte) bool {
 	return isAlphanumeric(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0

@@ -49,6 +49,7 @@ package grant
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -160,6 +161,22 @@ func (c *Client) Discover(ctx context.Context) (*AuthorizationServer, error) {
 	}
 	c.discovered = as
 	return as, nil
+}
+
+// Format prints the ID of the client and its issuer for every verb.
+func (c *Client) Format(f fmt.State, _ rune) {
+	if c == nil {
+		io.WriteString(f, "<nil>")
+		return
+	}
+	fmt.Fprintf(f, "client %q of %q", c.ClientID, c.issuer())
+}
+
+func (c *Client) issuer() string {
+	if c.Server != nil {
+		return c.Server.Issuer
+	}
+	return c.Issuer
 }
 
 // CloseIdleConnections closes the connections that nothing uses any more. The

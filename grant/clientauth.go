@@ -23,10 +23,14 @@ func None() ClientAuth { return none{} }
 
 // ClientSecretBasic sends the client_id and the secret in the Authorization
 // header, each form-encoded first (RFC 6749, section 2.3.1).
-func ClientSecretBasic(secret Secret) ClientAuth { return &clientSecretBasic{secret} }
+func ClientSecretBasic(secret Secret) ClientAuth {
+	return &clientSecretBasic{func() Secret { return secret }}
+}
 
 // ClientSecretPost sends the secret in the body (RFC 6749, section 2.3.1).
-func ClientSecretPost(secret Secret) ClientAuth { return &clientSecretPost{secret} }
+func ClientSecretPost(secret Secret) ClientAuth {
+	return &clientSecretPost{func() Secret { return secret }}
+}
 
 const (
 	methodNone              = "none"
@@ -42,20 +46,19 @@ func (none) authenticate(client *Client, form url.Values, _ http.Header) {
 	form.Set("client_id", client.ClientID)
 }
 
-// The secrets are kept behind pointers, which fmt does not follow within other
-// values.
-type clientSecretBasic struct{ secret Secret }
+// The secrets are kept in functions, so that no way of printing shows them.
+type clientSecretBasic struct{ secret func() Secret }
 
 func (*clientSecretBasic) Method() string { return methodClientSecretBasic }
 
 func (a *clientSecretBasic) Format(f fmt.State, _ rune) { io.WriteString(f, a.Method()) }
 
 func (a *clientSecretBasic) authenticate(client *Client, _ url.Values, header http.Header) {
-	credentials := encodeCredential(client.ClientID) + ":" + encodeCredential(string(a.secret))
+	credentials := encodeCredential(client.ClientID) + ":" + encodeCredential(string(a.secret()))
 	header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(credentials)))
 }
 
-type clientSecretPost struct{ secret Secret }
+type clientSecretPost struct{ secret func() Secret }
 
 func (*clientSecretPost) Method() string { return methodClientSecretPost }
 
@@ -63,7 +66,7 @@ func (a *clientSecretPost) Format(f fmt.State, _ rune) { io.WriteString(f, a.Met
 
 func (a *clientSecretPost) authenticate(client *Client, form url.Values, _ http.Header) {
 	form.Set("client_id", client.ClientID)
-	form.Set("client_secret", string(a.secret))
+	form.Set("client_secret", string(a.secret()))
 }
 
 // encodeCredential is application/x-www-form-urlencoded with every byte
@@ -97,10 +100,10 @@ func (c *Client) clientAuth(as *AuthorizationServer, override ClientAuth) (Clien
 	if auth == nil {
 		return c.registeredAuth(as)
 	}
-	if a, ok := auth.(*clientSecretBasic); ok && a.secret == "" {
+	if a, ok := auth.(*clientSecretBasic); ok && a.secret() == "" {
 		return nil, argumentError("the client secret is empty")
 	}
-	if a, ok := auth.(*clientSecretPost); ok && a.secret == "" {
+	if a, ok := auth.(*clientSecretPost); ok && a.secret() == "" {
 		return nil, argumentError("the client secret is empty")
 	}
 	return auth, nil

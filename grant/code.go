@@ -183,6 +183,14 @@ func (p *tokenProcessor) process(ctx context.Context, resp *http.Response) (*Tok
 	if resp == nil {
 		return nil, argumentError("the response is nil")
 	}
+	token, err := p.answer(ctx, resp)
+	if err != nil {
+		return nil, scrub(err, sentSecrets(resp.Request)...)
+	}
+	return token, nil
+}
+
+func (p *tokenProcessor) answer(ctx context.Context, resp *http.Response) (*Token, error) {
 	sent := sentAt(resp) // the server issued the token after that
 	if err := checkStatus(resp, http.StatusOK, endpointToken, checkTokenStatus); err != nil {
 		return nil, err
@@ -193,7 +201,7 @@ func (p *tokenProcessor) process(ctx context.Context, resp *http.Response) (*Tok
 	}
 	token, err := p.token(ctx, body, sent)
 	if err != nil {
-		return nil, scrub(err, append(receivedSecrets(body), sentSecrets(resp.Request)...)...)
+		return nil, scrub(err, receivedSecrets(body)...)
 	}
 	return token, nil
 }

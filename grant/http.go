@@ -225,11 +225,14 @@ func hasMediaType(resp *http.Response, mediaTypes ...string) bool {
 	return slices.Contains(mediaTypes, mediaType)
 }
 
+// contentType names the media type for an error, if it is one.
 func contentType(resp *http.Response) string {
-	if value := resp.Header.Get("Content-Type"); value != "" {
-		return excerpt(value)
+	mediaType, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	kind, subtype, _ := strings.Cut(strings.TrimSpace(mediaType), "/")
+	if isToken(kind) && isToken(subtype) && len(mediaType) <= 100 {
+		return kind + "/" + subtype
 	}
-	return "of no content type"
+	return "of no known content type"
 }
 
 // isLoopback reports whether a host can only be this machine (RFC 6761,

@@ -29,8 +29,8 @@ type IDToken struct {
 	payload *payload
 }
 
-// payload is the second part of a token. It is kept behind a pointer, as fmt
-// prints unexported fields, but does not follow pointers there.
+// payload is the second part of a token, behind a pointer, so that fmt does not
+// spell it out as a list of bytes.
 type payload struct{ json []byte }
 
 // Claims decodes the claims of the token into v, as encoding/json does.

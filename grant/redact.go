@@ -8,13 +8,13 @@ import (
 )
 
 // scrub removes secrets from those texts of an error that came from a server:
-// some servers echo what they were sent. A secret of less than eight bytes is
+// some servers echo what they were sent, in other letters perhaps. A secret of less than eight bytes is
 // none, and would blank out ordinary words.
 func scrub(err error, secrets ...string) error {
 	var pairs []string
 	for _, secret := range secrets {
 		if len(secret) >= 8 {
-			pairs = append(pairs, secret, redacted, url.QueryEscape(secret), redacted)
+			pairs = append(pairs, secret, redacted, url.QueryEscape(secret), redacted, lowerASCII(secret), redacted)
 		}
 	}
 	if len(pairs) == 0 {

@@ -40,7 +40,7 @@ func checkStatus(resp *http.Response, want int, endpoint, check string) error {
 		return &CheckError{Check: check, Code: codeNotConform, Status: resp.StatusCode,
 			Reason: fmt.Sprintf("the %s endpoint answered with status %d%s", endpoint, resp.StatusCode, redirectTarget(resp))}
 	}
-	return scrub(refusal, sentSecrets(resp.Request)...)
+	return refusal
 }
 
 // fromBody takes over an error response. An error that is not a string, or is

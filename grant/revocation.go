@@ -39,7 +39,7 @@ func ProcessRevocationResponse(as *AuthorizationServer, client *Client, resp *ht
 	if resp.Body != nil {
 		defer resp.Body.Close() // a body of a success means nothing
 	}
-	return checkStatus(resp, http.StatusOK, endpointRevocation, checkRevocationStatus)
+	return scrub(checkStatus(resp, http.StatusOK, endpointRevocation, checkRevocationStatus), sentSecrets(resp.Request)...)
 }
 
 // Revoke ends the use of a token at the server. typeHint is "access_token",

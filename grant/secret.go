@@ -7,12 +7,14 @@ import (
 )
 
 // A Secret is a string that must not be seen: a token, a client secret, a
-// code verifier. Every way of printing it (fmt with any verb, slog,
-// encoding/json and encoding/xml) shows a placeholder instead. Convert it with
-// string(s) where the value itself is needed, as late as possible.
+// code verifier. Printing it with fmt, slog, encoding/json or encoding/xml shows
+// a placeholder instead. Convert it with string(s) where the value itself is
+// needed, as late as possible.
 //
-// The fmt package cannot call methods on unexported fields. A struct that keeps
-// a Secret in one has to redact itself.
+// The fmt package calls no methods on unexported fields, nor for the verbs %p and
+// %w, which go vet reports for a Secret, and encoding/json calls none on the keys
+// of a map. A struct that keeps a Secret in an unexported field has to redact
+// itself.
 type Secret string
 
 const redacted = "[redacted]"

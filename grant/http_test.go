@@ -1,0 +1,256 @@
+package grant_test
+
+import (
+	"compress/gzip"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/oauth-login/oauth-login/grant"
+)
+
+// serve runs a provider on a socket and returns its metadata and a client that
+// uses the package's own HTTP client.
+func serve(t *testing.T, token http.HandlerFunc) (*grant.AuthorizationServer, *grant.Client) {
+	t.Helper()
+	server := httptest.NewServer(token)
+	t.Cleanup(server.Close)
+	as := &grant.AuthorizationServer{Issuer: server.URL, TokenEndpoint: server.URL + "/token", AuthorizationEndpoint: server.URL + "/authorize"}
+	client := &grant.Client{Server: as, ClientID: clientID, AllowInsecureRequests: true}
+	t.Cleanup(client.CloseIdleConnections)
+	return as, client
+}
+
+func TestRealResponses(t *testing.T) {
+	const good = `{"access_token":"token"}`
+	tests := []struct {
+		name   string
+		answer http.HandlerFunc
+		want   string
+	}{
+		{"good", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, good) }, "ok"},
+		{"T13 gzip", func(w http.ResponseWriter, _ *http.Request) { zip(w, strings.NewReader(good)) }, "ok"},
+		{"T13 gzip bomb", func(w http.ResponseWriter, _ *http.Request) { zip(w, io.LimitReader(zeros{}, 16<<20)) }, "OAUTH_INVALID_RESPONSE response.size"},
+		{"endless body", func(w http.ResponseWriter, r *http.Request) { io.Copy(w, zeros{}) }, "OAUTH_INVALID_RESPONSE response.size"},
+		{"just 1 MiB", func(w http.ResponseWriter, _ *http.Request) {
+			io.WriteString(w, good+strings.Repeat(" ", 1<<20-len(good)))
+		}, "ok"},
+		{"a byte more", func(w http.ResponseWriter, _ *http.Request) {
+			io.WriteString(w, good+strings.Repeat(" ", 1<<20-len(good)+1))
+		}, "OAUTH_INVALID_RESPONSE response.size"},
+		{"R021 redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", 307) }, notConform},
+		{"redirect without a location", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(302) }, notConform},
+		{"204", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) }, notConform},
+		{"early hints", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(103); io.WriteString(w, good) }, "ok"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var requests atomic.Int32
+			_, client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if requests.Add(1); r.URL.Path != "/token" {
+					t.Errorf("the request was sent on to %s", r.URL)
+				}
+				test.answer(w, r)
+			})
+			_, err := client.Refresh(t.Context(), &grant.Token{RefreshToken: "refresh token"})
+			wantOutcome(t, err, test.want)
+			if n := requests.Load(); n != 1 {
+				t.Errorf("%d requests", n)
+			}
+		})
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+func zip(w http.ResponseWriter, r io.Reader) {
+	w.Header().Set("Content-Encoding", "gzip")
+	z := gzip.NewWriter(w)
+	io.Copy(z, r)
+	z.Close()
+}
+
+// An error of the network names the endpoint and nothing that was sent.
+func TestRealNetworkErrors(t *testing.T) {
+	hangUp := func(w http.ResponseWriter, _ *http.Request) {
+		if conn, _, err := w.(http.Hijacker).Hijack(); err == nil {
+			conn.Close()
+		}
+	}
+	for name, answer := range map[string]http.HandlerFunc{
+		"hangs up": hangUp,
+		"hangs up within the body": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "100")
+			io.WriteString(w, "half")
+		},
+		"header bomb": func(w http.ResponseWriter, _ *http.Request) {
+			for i := range 1000 {
+				w.Header().Set(fmt.Sprint("Header-", i), strings.Repeat("x", 1000))
+			}
+		},
+		"no gzip": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			io.WriteString(w, "plain")
+		},
+	} {
+		var requests atomic.Int32
+		as, client := serve(t, func(w http.ResponseWriter, r *http.Request) { requests.Add(1); answer(w, r) })
+		as.TokenEndpoint += "?tenant=hidden"
+		_, err := client.Refresh(t.Context(), &grant.Token{RefreshToken: "refresh token"})
+		if e, ok := errors.AsType[*url.Error](err); !ok || !strings.HasSuffix(e.URL, "/token") || grant.LoginRequired(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err != nil {
+			wantNoSecrets(t, name, err.Error(), "refresh token", "refresh+token", "hidden")
+		}
+		if n := requests.Load(); n != 1 {
+			t.Errorf("%s: %d requests with one refresh token", name, n)
+		}
+	}
+}
+
+// What the caller's HTTP client would do with cookies and redirects is not
+// done, and the client is left as it was.
+func TestCallersHTTPClient(t *testing.T) {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	as, client := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Cookie") != "" {
+			t.Error("a cookie was sent")
+		}
+		http.SetCookie(w, &http.Cookie{Name: "b", Value: "2"})
+		w.Header().Set("Location", "/elsewhere")
+		w.WriteHeader(302)
+	})
+	u, err := url.Parse(as.Issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jar.SetCookies(u, []*http.Cookie{{Name: "a", Value: "1"}})
+	client.HTTPClient = &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error {
+		t.Error("a redirect was to be followed")
+		return nil
+	}}
+	_, err = client.Refresh(t.Context(), &grant.Token{RefreshToken: "r"})
+	wantOutcome(t, err, notConform)
+	if len(jar.Cookies(u)) != 1 || client.HTTPClient.Jar != jar || client.HTTPClient.Timeout != 0 {
+		t.Error("the caller's client was changed")
+	}
+}
+
+func TestCallersTimeout(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		p := newProvider("")
+		p.token = untilDone
+		client := newClient(p)
+		client.Server, client.HTTPClient.Timeout = newServer(), 5*time.Second
+		start := time.Now()
+		_, err := client.Refresh(t.Context(), &grant.Token{RefreshToken: "r"})
+		if took := time.Since(start); took != 5*time.Second || err == nil || !strings.Contains(err.Error(), "no answer within 5s") {
+			t.Errorf("after %v: %v", took, err)
+		}
+	})(t)
+}
+
+// A transport that breaks its contract is an error, not a panic.
+func TestBrokenTransport(t *testing.T) {
+	for name, answer := range map[string]endpoint{
+		"nothing": func(*http.Request) (*http.Response, error) { return nil, nil },
+		"no body": func(*http.Request) (*http.Response, error) { return &http.Response{StatusCode: 200}, nil },
+	} {
+		p := newProvider("")
+		p.token = answer
+		if _, err := senders[1].send(t.Context(), t, newServer(), newClient(p), nil); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestHTTP2(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor != 2 {
+			t.Errorf("the request came with %s", r.Proto)
+		}
+		io.WriteString(w, `{"access_token":"token","token_type":"Bearer"}`)
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}, ForceAttemptHTTP2: true}
+	client := newClient(transport)
+	client.Server = &grant.AuthorizationServer{Issuer: server.URL, TokenEndpoint: server.URL + "/token"}
+	t.Cleanup(client.CloseIdleConnections)
+	_, err := client.Refresh(t.Context(), &grant.Token{RefreshToken: "r"})
+	wantOutcome(t, err, "ok")
+}
+
+// A certificate that nobody signed is refused: there is no way around it.
+func TestUnknownCertificate(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	client := &grant.Client{Issuer: server.URL, ClientID: clientID}
+	t.Cleanup(client.CloseIdleConnections)
+	_, err := client.Authorize(t.Context(), redirect)
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A whole login and a refresh over sockets leave no goroutine behind.
+func TestNoGoroutineIsLeft(t *testing.T) {
+	before := runtime.NumGoroutine()
+	var server *httptest.Server
+	var nonce atomic.Value
+	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case oidcPlace:
+			io.WriteString(w, members{"issuer": server.URL, "authorization_endpoint": server.URL + "/authorize", "token_endpoint": server.URL + "/token",
+				"jwks_uri": server.URL + "/jwks", "id_token_signing_alg_values_supported": []string{"ES256"}}.json())
+		case "/jwks":
+			io.WriteString(w, jwks(jwkES))
+		case "/token":
+			io.WriteString(w, members{"access_token": "t", "refresh_token": "r", "id_token": mint("ES256", idClaims(members{"iss": server.URL, "nonce": nonce.Load()}))}.json())
+		}
+	}))
+	client := &grant.Client{Issuer: server.URL, ClientID: clientID, Scopes: []string{"openid"}, AllowInsecureRequests: true}
+	flow, err := client.Authorize(t.Context(), redirect)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nonce.Store(query(t, flow).Get("nonce"))
+	token, err := flow.Exchange(t.Context(), redirectOf(t, flow))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Refresh(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := grant.Discover(t.Context(), server.URL, &grant.DiscoverOptions{AllowInsecureRequests: true}); err != nil {
+		t.Fatal(err)
+	}
+	client.CloseIdleConnections()
+	server.Close()
+	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			stacks := make([]byte, 1<<16)
+			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
+		}
+	}
+}
