@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -149,13 +150,14 @@ func TestFailuresHideSecrets(t *testing.T) {
 	success := func(changes members) endpoint {
 		return always(200, members{"access_token": secretAccess, "token_type": "bearer", "refresh_token": secretRefresh, "id_token": idToken}.with(changes).json())
 	}
-	everything := strings.Join(append([]string{"echo", "STATE", "NONCE", "VERIFIER", "BASIC"}, fixedSecrets...), " ")
+	sent := "echo STATE NONCE VERIFIER BASIC FORM"
+	everything := sent + " " + secretAccess + " " + secretRefresh
 	tests := map[string]endpoint{
-		"error":            always(400, members{"error": everything, "error_description": everything, "error_uri": everything}.json()),
-		"query-escaped":    always(400, members{"error": "x", "error_description": url.QueryEscape(everything)}.json()),
-		"challenge":        always(401, "", "WWW-Authenticate", `X a="`+everything+`", error="`+everything+`"`),
-		"token68":          always(401, "", "WWW-Authenticate", "X "+secretAccess+"=="),
-		"scheme":           always(401, "", "WWW-Authenticate", secretAccess),
+		"error":            always(400, members{"error": sent, "error_description": sent, "error_uri": sent}.json()),
+		"query-escaped":    always(400, members{"error": "x", "error_description": "QUERY"}.json()),
+		"challenge":        always(401, "", "WWW-Authenticate", `X a="`+sent+`", error="`+sent+`"`),
+		"token68":          always(401, "", "WWW-Authenticate", "X VERIFIER=="),
+		"scheme":           always(401, "", "WWW-Authenticate", "VERIFIER"),
 		"500":              always(500, everything),
 		"redirect":         always(302, "", "Location", "https://elsewhere.example/"+url.PathEscape(everything)+"?"+url.QueryEscape(everything)),
 		"broken redirect":  always(302, "", "Location", "https://[::1"+secretCode),
@@ -189,28 +191,34 @@ func TestFailuresHideSecrets(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				state, nonce, verifier, basic := query(t, flow).Get("state"), query(t, flow).Get("nonce"), "", "no-credentials"
+				login := map[string]string{"STATE": query(t, flow).Get("state"), "NONCE": query(t, flow).Get("nonce")}
 				p.token = func(req *http.Request) (*http.Response, error) {
-					seen := p.requests("/token")
-					verifier = seen[len(seen)-1].form.Get("code_verifier") + "v" // never ""
+					seen := slices.Concat(p.requests("/token"), p.requests("/revoke"))
+					form := seen[len(seen)-1].form
+					if verifier := form.Get("code_verifier"); verifier != "" {
+						login["VERIFIER"] = verifier
+					}
 					if _, password, ok := req.BasicAuth(); ok {
-						basic = password
+						login["BASIC"] = password
 					}
+					login["FORM"] = strings.Join(slices.Concat(form["code"], form["refresh_token"], form["token"], form["client_secret"]), " ")
 					resp, err := answer(req)
-					if err != nil {
-						return nil, err
+					if err == nil {
+						echo(resp, login)
 					}
-					echo(resp, state, nonce, strings.TrimSuffix(verifier, "v"), basic)
-					return resp, nil
+					return resp, err
 				}
-				_, err = flow.Exchange(t.Context(), url.Values{"code": {secretCode}, "state": {state}})
+				_, err = flow.Exchange(t.Context(), url.Values{"code": {secretCode}, "state": {login["STATE"]}})
 				if err == nil {
 					t.Fatal("no error")
 				}
-				wantHidden(t, "exchange", err, append([]string{state, nonce, strings.TrimSuffix(verifier, "v"), basic, idToken}, fixedSecrets...)...)
-				_, err = client.Refresh(t.Context(), &grant.Token{RefreshToken: secretRefresh})
-				if err != nil { // one that says nothing about the nonce may well succeed
-					wantHidden(t, "refresh", err, secretOfClient, secretRefresh, idToken)
+				secrets := append(fixedSecrets, login["STATE"], login["NONCE"], login["VERIFIER"], idToken)
+				if basic := login["BASIC"]; basic != "" {
+					secrets = append(secrets, basic)
+				}
+				wantHidden(t, "exchange", err, secrets...)
+				if _, err := client.Refresh(t.Context(), &grant.Token{RefreshToken: secretRefresh}); err != nil { // a wrong nonce is none there
+					wantHidden(t, "refresh", err, secretOfClient, secretRefresh, secretAccess, idToken)
 				}
 				p.revocation = p.token
 				if err := client.Revoke(t.Context(), secretAccess, ""); err != nil {
@@ -222,8 +230,16 @@ func TestFailuresHideSecrets(t *testing.T) {
 }
 
 // echo puts the values of one login where the answer has their names.
-func echo(resp *http.Response, state, nonce, verifier, basic string) {
-	values := strings.NewReplacer("STATE", state, "NONCE", nonce, "VERIFIER", verifier, "BASIC", basic)
+func echo(resp *http.Response, login map[string]string) {
+	all := "STATE NONCE VERIFIER BASIC FORM"
+	for name, value := range login {
+		all = strings.ReplaceAll(all, name, value)
+	}
+	pairs := []string{"QUERY", url.QueryEscape(all)}
+	for name, value := range login {
+		pairs = append(pairs, name, value)
+	}
+	values := strings.NewReplacer(pairs...)
 	body := new(bytes.Buffer)
 	body.ReadFrom(resp.Body)
 	resp.Body = response(0, values.Replace(body.String())).Body
