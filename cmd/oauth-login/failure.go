@@ -78,7 +78,7 @@ func classify(ctx context.Context, err error) (code int, hints []string) {
 	if errors.Is(err, store.ErrLoginRequired) {
 		return exitLoginRequired, []string{"sign in again: oauth-login login, or add --interactive to this command"}
 	}
-	if _, ok := errors.AsType[*store.DamagedError](err); ok {
+	if isDamaged(err) {
 		return exitLoginRequired, []string{"sign in again: oauth-login login"}
 	}
 	if errors.Is(err, store.ErrNewer) {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +16,9 @@ import (
 
 // login signs in and saves the tokens.
 func (p *program) login(ctx context.Context, o *options) error {
+	if o.issuer == "" && o.clientID == "" {
+		return p.loginAgain(ctx, o)
+	}
 	if err := o.requireClient(); err != nil {
 		return err
 	}
@@ -21,12 +26,63 @@ func (p *program) login(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	profile := store.Profile{Issuer: o.issuer, ClientID: o.clientID, Name: o.profile, CACert: o.caCert}
+	return p.loginAs(ctx, o, client, store.Profile{Issuer: o.issuer, ClientID: o.clientID, Name: o.profile, CACert: o.caCert})
+}
+
+// loginAgain repeats the last login, or the one that --profile names, with the
+// settings that are remembered of it.
+func (p *program) loginAgain(ctx context.Context, o *options) error {
+	profile, err := p.selectProfile(o)
+	if errors.Is(err, store.ErrLoginRequired) {
+		return o.requireClient() // nothing to repeat
+	}
+	if err != nil {
+		return err
+	}
+	given, err := p.client(o)
+	if err != nil {
+		return err
+	}
+	client, err := p.remembered(ctx, o, profile)
+	if err != nil {
+		return err
+	}
+	if given.Scopes != nil {
+		client.Scopes = given.Scopes
+	}
+	client.Prompt = cmp.Or(given.Prompt, client.Prompt)
+	client.LoginHint = cmp.Or(given.LoginHint, client.LoginHint)
+	return p.loginAs(ctx, o, client, profile)
+}
+
+// remembered is the client of a login, or a new one where nothing usable is
+// stored.
+func (p *program) remembered(ctx context.Context, o *options, profile store.Profile) (*grant.Client, error) {
+	record, err := p.load(ctx, profile)
+	if err == nil {
+		return p.storedClient(o, profile, record)
+	}
+	if !errors.Is(err, store.ErrNotFound) && !isDamaged(err) {
+		return nil, err
+	}
+	httpClient, err := o.httpClient(cmp.Or(o.caCert, profile.CACert))
+	return &grant.Client{
+		Issuer: profile.Issuer, ClientID: profile.ClientID, ClientSecret: p.clientSecret,
+		HTTPClient: httpClient, AllowInsecureRequests: true, // which means on loopback hosts only
+	}, err
+}
+
+func (p *program) loginAs(ctx context.Context, o *options, client *grant.Client, profile store.Profile) error {
 	token, err := p.signIn(ctx, o, client, profile)
 	if err != nil {
 		return err
 	}
 	return p.reportLogin(o, profile, client, token)
+}
+
+func isDamaged(err error) bool {
+	_, damaged := errors.AsType[*store.DamagedError](err)
+	return damaged
 }
 
 // signIn finds out whatever could fail before it sends the person away.

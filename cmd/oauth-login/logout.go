@@ -16,11 +16,10 @@ func (p *program) logout(ctx context.Context, o *options) error {
 		return err
 	}
 	record, err := p.load(ctx, profile)
-	_, damaged := errors.AsType[*store.DamagedError](err)
 	switch {
 	case err == nil:
 		p.revoke(ctx, o, profile, record)
-	case !damaged && !errors.Is(err, store.ErrNotFound):
+	case !isDamaged(err) && !errors.Is(err, store.ErrNotFound):
 		return err
 	}
 	if ctx.Err() != nil {

@@ -63,14 +63,15 @@ func (o *options) selectFlags(f *pflag.FlagSet) {
 func (o *options) loginFlags(f *pflag.FlagSet) {
 	o.selectFlags(f)
 	f.StringVar(&o.clientSecretFile, "client-secret-file", "", "`FILE` that holds the client secret; - reads standard input")
-	f.StringVar(&o.clientAuth, "client-auth", "", "how the client authenticates: none, client_secret_basic or client_secret_post")
+	f.StringVar(&o.clientAuth, "client-auth", "", "`METHOD` of client authentication: none, client_secret_basic or client_secret_post")
 	f.StringArrayVar(&o.scopes, "scope", nil, "`SCOPE` to ask for, repeatable; default: openid, email and offline_access where offered")
-	f.StringVar(&o.audience, "audience", "", "audience to ask for, as some providers know it")
+	f.StringVar(&o.audience, "audience", "", "`AUDIENCE` to ask for, as some providers know it")
 	f.StringArrayVar(&o.resources, "resource", nil, "`URI` of a resource that the token is for, repeatable (RFC 8707)")
-	f.StringVar(&o.prompt, "prompt", "", "what the provider should show: login, consent, select_account or none")
+	f.StringVar(&o.prompt, "prompt", "", "`WHAT` the provider should show: login, consent, select_account or none")
 	f.StringVar(&o.loginHint, "login-hint", "", "`ACCOUNT` that the provider should suggest")
 	f.IntVar(&o.maxAge, "max-age", noMaxAge, "sign in again if the last time was more than `SECONDS` ago")
-	f.StringVar(&o.acr, "acr-values", "", "authentication contexts to ask for")
+	f.Lookup("max-age").DefValue = "0" // so that no default is shown
+	f.StringVar(&o.acr, "acr-values", "", "authentication contexts (`ACR`) to ask for")
 	f.StringArrayVar(&o.authParams, "auth-param", nil, "`KEY=VALUE` to add to the authorization request, repeatable")
 	f.StringArrayVar(&o.tokenParams, "token-param", nil, "`KEY=VALUE` to add to token requests, repeatable")
 	f.StringVar(&o.authorizationEndpoint, "authorization-endpoint", "", "`URL`, for an issuer without metadata")
@@ -82,9 +83,9 @@ func (o *options) loginFlags(f *pflag.FlagSet) {
 // receiverFlags say where the browser comes from and goes to.
 func (o *options) receiverFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.ports, "port", "0", "`PORT` to listen on, or several in order of preference: 8000,18000; 0 is any")
-	f.StringVar(&o.redirectHost, "redirect-host", "127.0.0.1", "host of the redirect URI: 127.0.0.1, localhost or [::1]")
-	f.StringVar(&o.callbackPath, "callback-path", "/callback", "path of the redirect URI")
-	f.StringVar(&o.redirectURI, "redirect-uri", "", "exact redirect `URI`, in place of the three flags above")
+	f.StringVar(&o.redirectHost, "redirect-host", "127.0.0.1", "`HOST` of the redirect URI: 127.0.0.1, localhost or [::1]")
+	f.StringVar(&o.callbackPath, "callback-path", "/callback", "`PATH` of the redirect URI")
+	f.StringVar(&o.redirectURI, "redirect-uri", "", "exact redirect `URI`, in place of --redirect-host, --port and --callback-path")
 	f.StringVar(&o.browser, "browser", "", "`COMMAND` that opens the browser; %s stands for the URL")
 	f.BoolVar(&o.noBrowser, "no-browser", false, "open no browser, only print the URL")
 	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait for the person; 0 waits until interrupted")

@@ -67,8 +67,8 @@ func commandLines(profiles []store.Profile) (lines []string) {
 	return lines
 }
 
-// loginAgain is the command that repairs a login.
-func loginAgain(profile store.Profile) string {
+// loginCommand is the command that repairs a login.
+func loginCommand(profile store.Profile) string {
 	command := "oauth-login login --issuer " + profile.Issuer + " --client-id " + profile.ClientID
 	if profile.Name != "" {
 		command += " --profile " + profile.Name
@@ -81,5 +81,5 @@ func loginRequired(profile store.Profile, err error) error {
 	if !errors.Is(err, store.ErrLoginRequired) {
 		return err
 	}
-	return &commandError{code: exitLoginRequired, err: err, text: err.Error(), hint: "sign in again: " + loginAgain(profile)}
+	return &commandError{code: exitLoginRequired, err: err, text: err.Error(), hint: "sign in again: " + loginCommand(profile)}
 }

@@ -65,14 +65,14 @@ func notSignedIn(text string) error {
 func (p *program) inspect(ctx context.Context, profile store.Profile) (loginJSON, error) {
 	login := loginJSON{
 		Issuer: profile.Issuer, ClientID: profile.ClientID, Profile: profile.Name, Default: profile.Default,
-		Store: p.storeName(), Repair: loginAgain(profile),
+		Store: p.storeName(), Repair: loginCommand(profile),
 	}
 	record, err := p.load(ctx, profile)
 	if errors.Is(err, store.ErrNotFound) {
 		login.State = stateMissing
 		return login, nil
 	}
-	if _, damaged := errors.AsType[*store.DamagedError](err); damaged {
+	if isDamaged(err) {
 		login.State = stateDamaged
 		return login, nil
 	}
@@ -90,7 +90,7 @@ func (p *program) inspect(ctx context.Context, profile store.Profile) (loginJSON
 	case record.Token.RefreshToken != "":
 		login.State, login.Repair = stateRefreshable, "oauth-login token"
 	default:
-		login.State, login.Repair = stateExpired, loginAgain(profile)
+		login.State, login.Repair = stateExpired, loginCommand(profile)
 	}
 	return login, nil
 }

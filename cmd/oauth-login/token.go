@@ -19,8 +19,7 @@ func (p *program) token(ctx context.Context, o *options) error {
 		return err
 	}
 	record, err := p.load(ctx, profile)
-	_, damaged := errors.AsType[*store.DamagedError](err)
-	if damaged || errors.Is(err, store.ErrNotFound) {
+	if isDamaged(err) || errors.Is(err, store.ErrNotFound) {
 		return p.replace(ctx, o, profile, err)
 	}
 	if err != nil {
@@ -47,9 +46,8 @@ func (p *program) replace(ctx context.Context, o *options, profile store.Profile
 	if !o.interactive {
 		return loginRequired(profile, fmt.Errorf("%w at %s: %w", store.ErrLoginRequired, profile.Issuer, cause))
 	}
-	client := &grant.Client{Issuer: profile.Issuer, ClientID: profile.ClientID, ClientSecret: p.clientSecret, AllowInsecureRequests: true}
-	var err error
-	if client.HTTPClient, err = o.httpClient(cmp.Or(o.caCert, profile.CACert)); err != nil {
+	client, err := p.remembered(ctx, o, profile)
+	if err != nil {
 		return err
 	}
 	token, err := p.signIn(ctx, o, client, profile)
