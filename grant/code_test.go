@@ -291,6 +291,32 @@ type brokenBody struct{ err error }
 func (b brokenBody) Read([]byte) (int, error) { return 0, b.err }
 func (brokenBody) Close() error               { return nil }
 
+// The HTTP client of a call wins over the one of the client.
+func TestHTTPClientOfACall(t *testing.T) {
+	p, unused := newProvider(tokenBody("")), newProvider("")
+	opts := &grant.TokenEndpointRequestOptions{HTTPClient: &http.Client{Transport: p}}
+	if _, err := senders[0].send(t.Context(), t, newServer(), newClient(unused), opts); err != nil {
+		t.Fatal(err)
+	}
+	p.one(t, "/token")
+	as := newServer()
+	for _, process := range []func(resp *http.Response) error{
+		func(resp *http.Response) error {
+			_, err := grant.ProcessAuthorizationCodeResponse(t.Context(), as, newClient(unused), resp, &grant.ProcessAuthorizationCodeOptions{HTTPClient: opts.HTTPClient})
+			return err
+		},
+		func(resp *http.Response) error {
+			_, err := grant.ProcessRefreshTokenResponse(t.Context(), newServer(), newClient(unused), resp, &grant.ProcessRefreshTokenOptions{HTTPClient: opts.HTTPClient})
+			return err
+		},
+	} {
+		wantOutcome(t, process(response(200, tokenBody(mint("ES256", idClaims(nil))))), "ok")
+	}
+	if len(p.requests("/jwks")) != 2 || len(unused.seen) != 0 {
+		t.Errorf("%d and %d requests", len(p.seen), len(unused.seen))
+	}
+}
+
 // A nil context is the caller's mistake, not a panic.
 func TestNilContext(t *testing.T) {
 	var none context.Context

@@ -65,6 +65,7 @@ func TestIDToken(t *testing.T) {
 		{"R143 crit", header(members{"crit": []string{"exp"}}), "OAUTH_UNSUPPORTED_OPERATION id_token.crit", nil},
 		{"R143 crit null", header(members{"crit": null}), "OAUTH_UNSUPPORTED_OPERATION id_token.crit", nil},
 		{"R143 other header members", header(members{"typ": "x", "jku": "https://evil.example", "x5u": 1, "cty": true}), "ok", nil},
+		{"R143 jwk of a wrong type: stricter, no key is tried", header(members{"jwk": 5}), wrongSig, nil},
 		{"AC-34 typ JWT", header(members{"typ": "JWT"}), "ok", nil},
 		{"AC-35 typ application/jwt", header(members{"typ": "application/jwt"}), "ok", nil},
 		{"kid of a wrong type", header(members{"kid": 5}), badClaim + "header", nil},

@@ -162,10 +162,12 @@ func TestLoginRequired(t *testing.T) {
 		{"go-oauth2", 401, `{"error":"invalid_grant"}`, nil, true},
 		{"401 without a body", 401, ``, nil, true},
 		{"401 with a challenge", 401, ``, []string{"WWW-Authenticate", `Bearer error="invalid_token"`}, true},
+		{"401 with a challenge that names no error", 401, ``, []string{"WWW-Authenticate", `Basic realm="x"`}, true},
 		{"403", 403, `{"error":"access_denied"}`, nil, true},
 
 		{"the client is wrong, not the token", 401, `{"error":"invalid_client"}`, nil, false},
 		{"403 of a gateway", 403, `<html>`, html, false},
+		{"403 with a challenge", 403, ``, []string{"WWW-Authenticate", `Basic realm="x"`}, false},
 		{"404 of a moved endpoint", 404, `<html>`, html, false},
 		{"405", 405, ``, nil, false},
 		{"408", 408, `{"error":"invalid_request"}`, nil, false},

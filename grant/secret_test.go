@@ -104,6 +104,9 @@ func TestTypesHideSecrets(t *testing.T) {
 
 	wantHidden(t, "Flow", flow, secrets...)
 	wantHidden(t, "Client", client, secrets...)
+	if text := fmt.Sprint(client, (*grant.Client)(nil), &grant.Client{ClientID: "c", Issuer: "i"}); text != `client "urn:example:client_id" of "https://op.example.com" <nil> client "c" of "i"` {
+		t.Errorf("got %s", text)
+	}
 	wantHidden(t, "CallbackParameters", callback, secrets...)
 	wantHidden(t, "*CallbackParameters", &callback, secrets...)
 	wantHidden(t, "*Token", token, append(secrets, "PERSON@4715")...)
