@@ -49,7 +49,9 @@ func TestRealResponses(t *testing.T) {
 		{"a byte more", func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, good+strings.Repeat(" ", 1<<20-len(good)+1))
 		}, "OAUTH_INVALID_RESPONSE response.size"},
-		{"R021 redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect) }, notConform},
+		{"R021 redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		}, notConform},
 		{"redirect without a location", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(302) }, notConform},
 		{"204", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) }, notConform},
 		{"early hints", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(103); io.WriteString(w, good) }, "ok"},
