@@ -97,17 +97,15 @@ func (r *Receiver) serveCallback(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	keep(req)
-	// When the read deadline of the server passes, net/http takes the browser
-	// for gone. The error is that of a server that has no deadlines.
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Time{})
 	select {
 	case <-a.finished:
 	case <-req.Context().Done():
 		a.leave()
 		return
 	}
-	_ = control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	// The time for the answer begins now, not with the request. A server without
+	// deadlines returns an error, and needs none.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	r.pages.redirect(w, r.redirect.done())
 }
 

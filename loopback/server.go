@@ -128,7 +128,7 @@ func (s *Server) httpServer(ctx context.Context, limit *conns) *http.Server {
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            readHeaderTimeout,
 		ReadTimeout:                  readTimeout,
-		WriteTimeout:                 writeTimeout, // serveCallback starts it anew when it has waited
+		WriteTimeout:                 writeTimeout, // serveCallback extends it when it has waited
 		MaxHeaderBytes:               maxHeaderBytes,
 		ErrorLog:                     log.New(io.Discard, "", 0), // a library does not print
 		BaseContext:                  func(net.Listener) context.Context { return ctx },

@@ -221,6 +221,30 @@ func TestServerClosed(t *testing.T) {
 	}
 }
 
+// TestNoEventAfterTheEnd: when Login has returned, nobody is in Notify any more.
+func TestNoEventAfterTheEnd(t *testing.T) {
+	s := startToy(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	notified := false
+	_, err := loopback.Login(ctx, s.client, &loopback.Options{
+		NoBrowser: true,
+		Notify: func(e loopback.Event) {
+			switch e.Kind {
+			case loopback.AuthorizationURL:
+				go func() { _, _ = load(t.Context(), e.RedirectURI) }()
+			case loopback.Ignored:
+				cancel()
+				time.Sleep(100 * time.Millisecond)
+				notified = true
+			}
+		},
+	})
+	if !errors.Is(err, context.Canceled) || !notified {
+		t.Errorf("ended with %v; the event was over: %t", err, notified)
+	}
+}
+
 // TestNothingIsLeft: many logins leave no goroutine behind, whether they succeed
 // or are canceled, and nobody waits for a browser that has its page.
 func TestNothingIsLeft(t *testing.T) {
