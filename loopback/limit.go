@@ -6,17 +6,25 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 )
 
-// maxConns is how many connections may be open at once. A browser needs less
-// than ten.
-const maxConns = 100
+const (
+	// maxConns is how many connections may be open at once. A browser needs
+	// less than ten.
+	maxConns = 100
+	// youngConns is how many may be open as long as they are young: a browser
+	// that comes in a crowd must not be taken for one of it.
+	youngConns = 1000
+	// youth is how long a connection is young. A browser has sent its request
+	// by then.
+	youth = time.Second
+)
 
 // conns are the open connections of a server. When there are too many, the
 // oldest one that has not brought the redirect is closed: whoever opens
 // connections and says nothing cannot keep the browser out.
 type conns struct {
-	max  int
 	open sync.WaitGroup // counts until net/http is through with a connection
 
 	mu   sync.Mutex
@@ -27,6 +35,7 @@ type conns struct {
 type conn struct {
 	net.Conn
 	conns *conns
+	since time.Time
 	kept  bool // guarded by conns.mu
 }
 
@@ -56,18 +65,31 @@ func (l *limited) Accept() (net.Conn, error) {
 func (c *conns) add(nc net.Conn) *conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.list) >= c.max {
-		oldest := slices.IndexFunc(c.list, func(old *conn) bool { return !old.kept })
-		if oldest < 0 {
-			return nil
-		}
-		_ = c.list[oldest].Conn.Close() // the server notices, and ends with it
-		c.list = slices.Delete(c.list, oldest, oldest+1)
+	if !c.makeRoom() {
+		return nil
 	}
-	added := &conn{Conn: nc, conns: c}
+	added := &conn{Conn: nc, conns: c, since: time.Now()}
 	c.list = append(c.list, added)
 	c.open.Add(1)
 	return added
+}
+
+// makeRoom is for c.mu held. It looks at the oldest connection that may be
+// closed: when that is young, the others are too.
+func (c *conns) makeRoom() bool {
+	if len(c.list) < maxConns {
+		return true
+	}
+	i := slices.IndexFunc(c.list, func(old *conn) bool { return !old.kept })
+	if i < 0 {
+		return len(c.list) < youngConns
+	}
+	if len(c.list) < youngConns && time.Since(c.list[i].since) < youth {
+		return true
+	}
+	_ = c.list[i].Conn.Close() // the server notices, and ends with it
+	c.list = slices.Delete(c.list, i, i+1)
+	return true
 }
 
 // track is the ConnState hook of the server. The last thing that net/http does

@@ -223,27 +223,38 @@ func TestReplay(t *testing.T) {
 }
 
 // TestSlowConnections: 500 connections that send a byte a second keep nobody
-// out.
+// out, neither when they are there nor while they come.
 func TestSlowConnections(t *testing.T) {
-	s := startToy(t, nil)
-	l := start(t.Context(), t, s.client, nil)
-	ctx, stop := context.WithCancel(t.Context())
-	var opened, slow sync.WaitGroup
-	defer slow.Wait()
-	defer stop()
-	opened.Add(500)
-	host := hostOf(t, l.RedirectURI)
-	for range 500 {
-		slow.Go(func() { drip(ctx, host, opened.Done) })
-	}
-	opened.Wait()
-	begin := time.Now()
-	if got := browse(t, l.callback(t)); got.status != http.StatusOK {
-		t.Errorf("the last page is %d", got.status)
-	}
-	l.succeed(t)
-	if took := time.Since(begin); took > time.Second {
-		t.Errorf("the login took %v", took)
+	for _, wait := range []bool{true, false} {
+		t.Run(fmt.Sprintf("wait=%t", wait), func(t *testing.T) {
+			s := startToy(t, nil)
+			l := start(t.Context(), t, s.client, nil)
+			ctx, stop := context.WithCancel(t.Context())
+			var opened, slow sync.WaitGroup
+			defer slow.Wait()
+			defer stop()
+			opened.Add(500)
+			host := hostOf(t, l.RedirectURI)
+			for range 500 {
+				slow.Go(func() { drip(ctx, host, opened.Done) })
+			}
+			if wait {
+				opened.Wait()
+			}
+			begin := time.Now()
+			for range 10 {
+				if got := browse(t, l.RedirectURI); got.status != http.StatusBadRequest {
+					t.Errorf("noise gets %d", got.status)
+				}
+			}
+			if got := browse(t, l.callback(t)); got.status != http.StatusOK {
+				t.Errorf("the last page is %d", got.status)
+			}
+			l.succeed(t)
+			if took := time.Since(begin); took > 2*time.Second {
+				t.Errorf("the login took %v", took)
+			}
+		})
 	}
 }
 

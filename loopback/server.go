@@ -102,7 +102,7 @@ func (s *Server) Receive(ctx context.Context, ours func(url.Values) bool, finish
 // serve answers requests until stop is called, which returns when every
 // connection is closed and every handler has ended.
 func (s *Server) serve(ctx context.Context, fail context.CancelCauseFunc) (stop func()) {
-	limit := &conns{max: maxConns}
+	limit := new(conns)
 	server := s.httpServer(ctx, limit)
 	var serving sync.WaitGroup
 	for _, l := range s.listeners {

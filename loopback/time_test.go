@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -226,54 +227,85 @@ func (silence) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-// TestLimit: the oldest connection makes room, but not one that waits for the
-// page.
+// TestLimit: who has said nothing for a second makes room for others, but not
+// who waits for the page, and a crowd has its limit too.
 func TestLimit(t *testing.T) {
-	p := &pipes{make(chan net.Conn, 10), make(chan struct{})}
-	limit := &conns{max: 2}
-	l := limit.listener(p)
-	accept := func() (net.Conn, net.Conn) {
-		t.Helper()
-		client := p.dial()
-		c, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		p := &pipes{make(chan net.Conn, 1), make(chan struct{})}
+		limit := new(conns)
+		l := limit.listener(p)
+		var clients, servers []net.Conn
+		accept := func(n int) {
+			t.Helper()
+			for range n {
+				clients = append(clients, p.dial())
+				c, err := l.Accept()
+				if err != nil {
+					t.Fatal(err)
+				}
+				servers = append(servers, c)
+			}
 		}
-		return c, client
-	}
-	keepConn := func(c net.Conn) {
-		r, err := http.NewRequestWithContext(limit.remember(t.Context(), c), http.MethodGet, "/", nil)
-		if err != nil {
-			t.Fatal(err)
+		check := func(what string, want int, closed ...int) {
+			t.Helper()
+			var got []int
+			for i, client := range clients {
+				_ = client.SetReadDeadline(time.Now().Add(time.Nanosecond))
+				if _, err := client.Read(make([]byte, 1)); errors.Is(err, io.EOF) {
+					got = append(got, i)
+				}
+			}
+			if len(limit.list) != want || !slices.Equal(got, closed) {
+				t.Errorf("%s: %d are open, and %v were closed; want %d, %v", what, len(limit.list), got, want, closed)
+			}
 		}
-		keep(r)
+
+		upTo := func(n int) (list []int) {
+			for i := 1; i <= n; i++ {
+				list = append(list, i)
+			}
+			return list
+		}
+
+		accept(maxConns) // number 0 has brought the redirect
+		keepConn(t, limit, servers[0])
+		accept(1)
+		check("a crowd", maxConns+1)
+		time.Sleep(youth)
+		accept(2)
+		check("old ones make room", maxConns+1, upTo(2)...)
+		accept(maxConns - 2)
+		check("all old ones have made room", maxConns+1, upTo(maxConns)...)
+		accept(youngConns - maxConns - 1)
+		check("as many as there may be", youngConns, upTo(maxConns)...)
+		accept(1)
+		check("one more", youngConns, upTo(maxConns+1)...)
+
+		for _, c := range servers {
+			keepConn(t, limit, c)
+		}
+		refused := p.dial()
+		p.Close()
+		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("a connection that none can make room for was accepted: %v", err)
+		}
+		if _, err := refused.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("it was not closed: %v", err)
+		}
+		for _, c := range servers {
+			limit.track(c, http.StateClosed)
+		}
+		limit.wait()
+		check("the end", 0, upTo(maxConns+1)...)
+	})
+}
+
+// keepConn does what a handler does that has the redirect.
+func keepConn(t *testing.T, limit *conns, c net.Conn) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(limit.remember(t.Context(), c), http.MethodGet, "/", nil)
+	if err != nil {
+		t.Fatal(err)
 	}
-	isOpen := func(client net.Conn) bool {
-		_ = client.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
-		_, err := client.Read(make([]byte, 1))
-		return !errors.Is(err, io.EOF)
-	}
-	first, firstClient := accept()
-	keepConn(first)
-	second, secondClient := accept()
-	third, thirdClient := accept()
-	if !isOpen(firstClient) || isOpen(secondClient) || !isOpen(thirdClient) {
-		t.Error("not the second connection was closed")
-	}
-	keepConn(third)
-	refused := p.dial()
-	p.Close()
-	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("a connection that no other can make room for was accepted: %v", err)
-	}
-	if isOpen(refused) {
-		t.Error("the connection that was not accepted is open")
-	}
-	for _, c := range []net.Conn{first, second, third} {
-		limit.track(c, http.StateClosed)
-	}
-	limit.wait()
-	if len(limit.list) != 0 {
-		t.Errorf("%d connections are left", len(limit.list))
-	}
+	keep(r)
 }
