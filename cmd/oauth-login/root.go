@@ -37,12 +37,19 @@ func (p *program) rootCommand(o *options) *cobra.Command {
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return p.applyEnvironment(c.Flags(), o) }
 	o.loginFlags(root.Flags())
 
+	root.AddCommand(p.verbs(o, root.RunE)...)
+	root.PersistentFlags().StringVar(&o.output, "output", outputText, "`format` of what goes to standard output: text or json")
+	root.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say more about each step")
+	return root
+}
+
+func (p *program) verbs(o *options, signIn func(*cobra.Command, []string) error) []*cobra.Command {
 	login := &cobra.Command{
 		Use:   "login",
 		Short: "Sign in with the browser and save the tokens",
 		Long:  "Sign in with the browser and save the tokens. This is also what happens without a verb.",
 		Args:  noArguments,
-		RunE:  root.RunE,
+		RunE:  signIn,
 	}
 	o.loginFlags(login.Flags())
 	token := &cobra.Command{
@@ -86,10 +93,7 @@ again. Every step says what happens.`,
 		Args:  noArguments,
 		RunE:  func(*cobra.Command, []string) error { return p.version(o) },
 	}
-	root.AddCommand(login, token, status, logout, demo, version)
-	root.PersistentFlags().StringVar(&o.output, "output", outputText, "`format` of what goes to standard output: text or json")
-	root.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say more about each step")
-	return root
+	return []*cobra.Command{login, token, status, logout, demo, version}
 }
 
 func noArguments(c *cobra.Command, args []string) error {
