@@ -17,7 +17,7 @@ func TestAuthorize(t *testing.T) {
 		t.Fatal("R051: this test's own S256 is wrong") // RFC 7636, appendix B
 	}
 	p, client := newOIDC()
-	client.Server.AuthorizationEndpoint = issuer + "/authorize?tenant=a&client_id=x&client_id=y&response_type=token#fragment"
+	client.Server.AuthorizationEndpoint = issuer + "/authorize?tenant=a&foo=0&client_id=x&client_id=y&response_type=token#fragment"
 	client.Prompt, client.LoginHint, client.ACRValues, client.Audience = "login consent", "me@example.com", "1 2", "https://api.example"
 	client.Resources = []string{"https://a.example", "https://b.example"}
 	client.MaxAge = new(0)

@@ -127,8 +127,9 @@ type Client struct {
 	HTTPClient *http.Client
 	// Header is added to every request. It must not have Authorization.
 	Header http.Header
-	// AllowInsecureRequests allows http, to loopback hosts only: for tests and
-	// for development on one machine.
+	// AllowInsecureRequests allows http, to loopback hosts only and not for an
+	// https issuer: for tests and for development on one machine. The methods of
+	// Client and Flow heed it; the single steps take it from their options.
 	AllowInsecureRequests bool
 
 	discovering turn // guards discovered

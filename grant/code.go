@@ -246,7 +246,7 @@ func (p *tokenProcessor) members(body object, sent time.Time) (*Token, error) {
 		if err != nil {
 			return nil, err
 		}
-		token.Expiry = sent.Add(life).UTC().Round(0) // a monotonic clock may stand still while the machine sleeps
+		token.Expiry = sent.Add(life).UTC() // without the monotonic clock, which may stand still while the machine sleeps
 	}
 	if body.has("refresh_token") {
 		refreshToken, err := required(body, "refresh_token", checkTokenRefreshToken)

@@ -162,10 +162,14 @@ func TestDiscoverIssuerError(t *testing.T) {
 	}
 }
 
-// A server in trouble is not a server without metadata.
+// A server in trouble is not a server without metadata, and a document that is
+// none tells more than a place without one.
 func TestDiscoverTellsTrouble(t *testing.T) {
+	broken := places(map[string]endpoint{oauthPlace: always(200, `{"`)})
+	_, err := discover(t.Context(), broken, issuer, false)
+	wantOutcome(t, err, "OAUTH_PARSE_ERROR"+noMetadata)
 	p := places(map[string]endpoint{oidcPlace: always(503, "")})
-	_, err := discover(t.Context(), p, issuer, false)
+	_, err = discover(t.Context(), p, issuer, false)
 	if check, ok := errors.AsType[*grant.CheckError](err); !ok || check.Status != 503 {
 		t.Errorf("got %+v", err)
 	}
@@ -333,4 +337,11 @@ func TestClientDiscoverAgain(t *testing.T) {
 	answers[oidcPlace] = document(issuer)
 	_, err = client.Discover(t.Context())
 	wantOutcome(t, err, "ok")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 50 {
+		if _, err := client.Discover(ctx); !errors.Is(err, context.Canceled) {
+			t.Fatalf("got %v", err)
+		}
+	}
 }

@@ -280,6 +280,31 @@ func TestExchangeEndsWithItsContext(t *testing.T) {
 	})(t)
 }
 
+// A transport may take its time to give up; nothing goes on after Exchange.
+func TestExchangeLeavesNothingRunning(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		var running atomic.Int32
+		p, client := newOIDC()
+		p.jwks = func(req *http.Request) (*http.Response, error) {
+			running.Add(1)
+			defer running.Add(-1)
+			<-req.Context().Done()
+			time.Sleep(time.Second)
+			return nil, req.Context().Err()
+		}
+		p.token = delayed(time.Second, always(400, `{"error":"invalid_grant"}`))
+		flow, err := client.Authorize(t.Context(), redirect)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = flow.Exchange(t.Context(), redirectOf(t, flow))
+		wantOutcome(t, err, "refused invalid_grant")
+		if n := running.Load(); n != 0 {
+			t.Errorf("%d requests still run", n)
+		}
+	})(t)
+}
+
 // Keys that were fetched before the token may be older than it, so that an
 // unknown kid leads to one fetch, without the wait of JWKS-04.
 func TestWarmKeysMayBeOld(t *testing.T) {
@@ -354,6 +379,7 @@ func TestZeroFlow(t *testing.T) {
 func TestExchangeSendsTokenParameters(t *testing.T) {
 	p, client := newOIDC()
 	client.Scopes = nil
+	client.Resources = []string{"https://api.example"}
 	client.ClientSecret, client.TokenParameters = "s", url.Values{"audience": {"x"}, "code": {"smuggled"}}
 	p.token = always(200, `{"access_token":"t","scope":""}`)
 	flow, err := client.Authorize(t.Context(), redirect)

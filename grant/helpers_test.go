@@ -319,7 +319,7 @@ func (c *closeCounter) Close() error { c.closed++; return nil }
 func wantNoSecrets(t testing.TB, where, text string, secrets ...string) {
 	t.Helper()
 	for _, secret := range secrets {
-		for form, value := range map[string]string{"": secret, " in hex": fmt.Sprintf("%x", secret), " in base64": b64([]byte(secret))} {
+		for form, value := range map[string]string{"": secret, " query-escaped": url.QueryEscape(secret), " in hex": fmt.Sprintf("%x", secret), " in base64": b64([]byte(secret))} {
 			if strings.Contains(strings.ToLower(text), strings.ToLower(value)) {
 				t.Errorf("%s shows the secret %q%s: %s", where, secret, form, text)
 			}

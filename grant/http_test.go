@@ -74,6 +74,13 @@ func TestRealResponses(t *testing.T) {
 	}
 }
 
+// The request functions bound the answer, whoever processes it.
+func TestRawResponseIsBounded(t *testing.T) {
+	as, client := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.Copy(w, zeros{}) })
+	_, err := senders[1].send(t.Context(), t, as, client, &grant.TokenEndpointRequestOptions{AllowInsecureRequests: true})
+	wantOutcome(t, err, "OAUTH_INVALID_RESPONSE response.size")
+}
+
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }

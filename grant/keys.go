@@ -22,7 +22,6 @@ const (
 	keysMaxAge    = 300 * time.Second // keys older than this are fetched anew
 	keysCooldown  = 60 * time.Second  // between a fetch and the next one for an unknown key
 	minRSAKeySize = 2048              // bits
-	maxRSAKeySize = 16384             // bits; larger ones only cost time
 	maxCandidates = 8                 // keys tried for one token without a kid
 )
 
@@ -251,7 +250,7 @@ func publicMaterial(o object) (material any, ok bool) {
 	if err := jwk.UnmarshalJSON(data); err != nil || !jwk.Valid() || !jwk.IsPublic() {
 		return nil, false
 	}
-	if key, isRSA := jwk.Key.(*rsa.PublicKey); isRSA && (key.N.BitLen() < minRSAKeySize || key.N.BitLen() > maxRSAKeySize) {
+	if key, isRSA := jwk.Key.(*rsa.PublicKey); isRSA && key.N.BitLen() < minRSAKeySize {
 		return nil, false
 	}
 	return jwk.Key, true

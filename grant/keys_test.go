@@ -79,6 +79,7 @@ func TestKeySelection(t *testing.T) {
 		{"nine keys are not", "ES256", "", append(repeated(other, 8), jwkES), wrongSig},
 		{"R197 empty set", "ES256", "", []members{}, noKey},
 		{"R196 only another family", "ES256", "", []members{jwkRS}, noKey},
+		{"R196 only another family, the other way", "RS256", "", []members{jwkES}, noKey},
 		{"R196 only another curve", "ES256", "", []members{ecJWK(key384)}, noKey},
 		{"R196 alg", "ES256", "", []members{es(members{"alg": "ES256"})}, "ok"},
 		{"R196 another alg", "RS256", "", []members{jwkRS.with(members{"alg": "PS256"})}, noKey},

@@ -130,6 +130,17 @@ func TestClientRefresh(t *testing.T) {
 	}
 }
 
+// H10: the person of the login is remembered without being asked.
+func TestClientRefreshOfAnotherPerson(t *testing.T) {
+	client := newClient(newProvider(tokenBody(mint("ES256", idClaims(members{"sub": "other"})))))
+	client.Server = newServer()
+	_, err := client.Refresh(t.Context(), &grant.Token{RefreshToken: "r", IDToken: previousIDToken(t, nil)})
+	wantOutcome(t, err, compared+"sub")
+	if grant.LoginRequired(err) {
+		t.Error("that is no refusal")
+	}
+}
+
 func TestClientRefreshArguments(t *testing.T) {
 	client := newClient(newProvider(""))
 	client.Server = newServer()

@@ -282,6 +282,9 @@ func TestRedirectFailuresHideSecrets(t *testing.T) {
 	}
 	_, err := grant.ValidateAuthResponse(newServer(), newClient(nil), url.Values{"code": {secretCode}, "state": {secretAccess}}, secretRefresh)
 	wantHidden(t, "wrong state", err, fixedSecrets...)
+	_, err = grant.ValidateAuthResponse(newServer(), newClient(nil), url.Values{"code": {secretCode}, "state": {secretAccess},
+		"error": {secretCode}, "error_description": {secretAccess}}, secretAccess)
+	wantHidden(t, "error", err, fixedSecrets...)
 	_, err = grant.ParseAuthResponse("code=" + secretCode + "&state=%zz" + secretAccess)
 	wantHidden(t, "malformed", err, fixedSecrets...)
 }
