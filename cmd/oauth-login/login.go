@@ -156,10 +156,10 @@ func (p *program) source(o *options, client *grant.Client, profile store.Profile
 	receiver.Notify = p.notifier(o)
 	login := func(ctx context.Context, save func(context.Context, *grant.Token) error) (*grant.Token, error) {
 		receiver.Save = func(ctx context.Context, token *grant.Token) error {
-			if err := p.profiles.Save(profile); err != nil {
+			if err := save(ctx, token); err != nil {
 				return err
 			}
-			return save(ctx, token)
+			return p.profiles.Save(profile)
 		}
 		return loopback.Login(ctx, client, receiver)
 	}

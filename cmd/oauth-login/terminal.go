@@ -12,8 +12,18 @@ import (
 // every error a hint that says what to do next. Standard output carries data
 // and nothing else.
 
+// say prints a text of ours. What is put into it may come from a server, so it
+// can neither start a line nor fill the screen.
 func (p *program) say(format string, args ...any) {
-	fmt.Fprintln(p.err, printable(fmt.Sprintf(format, args...)))
+	for i, arg := range args {
+		switch arg := arg.(type) {
+		case string:
+			args[i] = printable(arg)
+		case error:
+			args[i] = printable(arg.Error())
+		}
+	}
+	fmt.Fprintln(p.err, fmt.Sprintf(format, args...))
 }
 
 func (p *program) warning(format string, args ...any) {
@@ -63,11 +73,15 @@ type failureJSON struct {
 	} `json:"error"`
 }
 
-// printable keeps texts from servers from moving the cursor, changing colours
-// or reordering what is read.
+// printable keeps texts from servers from moving the cursor, changing colours,
+// reordering what is read, or looking like a line of ours.
 func printable(s string) string {
+	const longest = 4096 // bytes; authorization URLs are the longest texts
+	if len(s) > longest {
+		s = s[:longest] + "..."
+	}
 	return strings.Map(func(r rune) rune {
-		if r == '\n' || unicode.IsPrint(r) {
+		if unicode.IsPrint(r) {
 			return r
 		}
 		return ' '
