@@ -59,8 +59,8 @@ func parseIssuer(issuer string) (*url.URL, error) {
 	}
 	u, err := parseEndpoint(issuer)
 	switch {
-	case strings.Contains(issuer, "@"):
-		return nil, argumentError("the issuer must not have credentials in it")
+	case err != nil && strings.Contains(issuer, "@"):
+		return nil, argumentError("the issuer is not an absolute URL without credentials") // which are not repeated
 	case err != nil:
 		return nil, argumentError("the issuer %q is not an absolute URL such as https://issuer.example", issuer)
 	case u.RawQuery != "" || u.ForceQuery || strings.Contains(issuer, "#"):
@@ -120,7 +120,7 @@ func (d *discovery) worst() *CheckError {
 		if failure.Status >= 500 {
 			return failure
 		}
-		if worst.Code == codeNotConform {
+		if worst.Code == codeNotConform && failure.Code != codeNotConform {
 			worst = failure
 		}
 	}

@@ -173,6 +173,11 @@ func TestDiscoverTellsTrouble(t *testing.T) {
 	if check, ok := errors.AsType[*grant.CheckError](err); !ok || check.Status != 503 {
 		t.Errorf("got %+v", err)
 	}
+	p = places(map[string]endpoint{oidcPlace: always(403, "")})
+	_, err = discover(t.Context(), p, issuer, false)
+	if check, ok := errors.AsType[*grant.CheckError](err); !ok || check.Status != 403 {
+		t.Errorf("the status of the first place is lost: %+v", err)
+	}
 }
 
 func TestDiscoverIssuerArgument(t *testing.T) {
@@ -203,9 +208,11 @@ func TestDiscoverIssuerArgument(t *testing.T) {
 		{"http://[::1]:8080", true, "ok"},
 		{"HTTPS://op.example.com", false, "ok"},
 		{"https://op.example.com:/", false, "ok"},
+		{"https://op.example.com/@tenant", false, "ok"},
+		{"op.example.com/@hunter2", false, "argument"},
 	}
 	for _, test := range tests {
-		p := places(map[string]endpoint{oidcPlace: document(test.issuer)})
+		p := places(map[string]endpoint{oidcPlace: document(test.issuer), "/@tenant" + oidcPlace: document(test.issuer)})
 		_, err := discover(t.Context(), p, test.issuer, test.insecure)
 		if got := outcome(err); got != test.want {
 			t.Errorf("%q: %q (%v), want %q", test.issuer, got, err, test.want)

@@ -4,13 +4,15 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
 // scrub removes secrets from those texts of an error that came from a server:
-// some servers echo what they were sent, in other letters perhaps. A secret of less than eight bytes is
-// none, and would blank out ordinary words.
+// some servers echo what they were sent, in other letters perhaps. A secret of
+// less than eight bytes is none, and would blank out ordinary words.
 func scrub(err error, secrets ...string) error {
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // one may begin like another
 	var pairs []string
 	for _, secret := range secrets {
 		if len(secret) >= 8 {

@@ -323,4 +323,11 @@ func TestRedactionLeavesTheRest(t *testing.T) {
 	if !grant.LoginRequired(err) {
 		t.Error("no login is required")
 	}
+	// One secret may begin like another.
+	client.Auth = grant.ClientSecretBasic("REFRESH-")
+	p.token = always(400, members{"error": "invalid_grant", "error_description": secretRefresh}.json())
+	_, err = client.Refresh(t.Context(), &grant.Token{RefreshToken: secretRefresh})
+	if want := "token endpoint refused with status 400: invalid_grant ([redacted])"; err == nil || err.Error() != want {
+		t.Errorf("got %v", err)
+	}
 }
