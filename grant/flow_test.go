@@ -361,20 +361,6 @@ func TestWarmIsBestEffort(t *testing.T) {
 	}
 }
 
-// A Flow that Authorize did not make has no state, and nothing is its own.
-func TestZeroFlow(t *testing.T) {
-	for _, flow := range []*grant.Flow{nil, {}} {
-		flow.Warm(t.Context())
-		for _, params := range []url.Values{{"state": {""}}, {"state": {"x"}}, nil} {
-			if flow.Ours(params) {
-				t.Errorf("%v is ours", params)
-			}
-			_, err := flow.Exchange(t.Context(), params)
-			wantOutcome(t, err, "argument")
-		}
-	}
-}
-
 // The settings of the client reach the token endpoint.
 func TestExchangeSendsTokenParameters(t *testing.T) {
 	p, client := newOIDC()
