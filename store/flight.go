@@ -66,6 +66,18 @@ func (s *Source) land(slot **flight, f *flight) {
 	}
 }
 
+// Settle waits until no change of the login is under way in this Source: until
+// a refresh whose callers have left is saved, for one. Call it before the process
+// ends, when the context of Token or SignIn has ended. Its error is that of ctx.
+func (s *Source) Settle(ctx context.Context) error {
+	done, err := s.take(ctx)
+	if err != nil {
+		return err
+	}
+	done()
+	return nil
+}
+
 // take waits for the turn to change the login. The caller gives it back with
 // done.
 func (s *Source) take(ctx context.Context) (done func(), err error) {

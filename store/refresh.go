@@ -77,8 +77,11 @@ func (s *Source) refresh(ctx context.Context, record *Record) (*grant.Token, err
 	if _, err := s.Client.Discover(ctx); err != nil {
 		return nil, err
 	}
-	// Until here nothing was lost by leaving. From here on the refresh token may
-	// be spent, and what it buys has to be saved.
+	if ctx.Err() != nil {
+		return nil, ctx.Err() // nothing was lost by leaving until here
+	}
+	// From here on the refresh token may be spent, and what it buys has to be
+	// saved.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTimeout)
 	defer cancel()
 	token, err := s.Client.Refresh(ctx, record.Token)
