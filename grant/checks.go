@@ -30,21 +30,13 @@ const (
 
 	checkRevocationStatus = "revocation_response.status"
 
-	checkJWTForm      = "id_token.form"
-	checkJWTHeader    = "id_token.header"
-	checkJWTAlg       = "id_token.alg"
-	checkJWTCrit      = "id_token.crit"
-	checkJWTPayload   = "id_token.payload"
-	checkJWTSignature = "id_token.signature"
+	// The checks that all tokens of a kind go through have names that begin with
+	// the kind: form, header, alg, crit, payload, signature, iss, aud, exp, iat, nbf.
 	checkIDTokenISS   = "id_token.iss"
 	checkIDTokenSub   = "id_token.sub"
 	checkIDTokenAud   = "id_token.aud"
 	checkIDTokenAzp   = "id_token.azp"
-	checkIDTokenExp   = "id_token.exp"
-	checkIDTokenIat   = "id_token.iat"
-	checkIDTokenNbf   = "id_token.nbf"
 	checkIDTokenNonce = "id_token.nonce"
-	checkIDTokenAuth  = "id_token.auth_time"
 	checkIDTokenHash  = "id_token.at_hash"
 
 	checkJWKSStatus = "jwks.status"

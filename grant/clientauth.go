@@ -15,7 +15,15 @@ import (
 type ClientAuth interface {
 	// Method is the registered name, as in token_endpoint_auth_method.
 	Method() string
-	authenticate(client *Client, form url.Values, header http.Header)
+	authenticate(*authentication) error
+}
+
+// An authentication is one request that a ClientAuth completes.
+type authentication struct {
+	as     *AuthorizationServer
+	client *Client
+	form   url.Values
+	header http.Header
 }
 
 // None is the method of a public client: only client_id is sent.
@@ -42,8 +50,9 @@ type none struct{}
 
 func (none) Method() string { return methodNone }
 
-func (none) authenticate(client *Client, form url.Values, _ http.Header) {
-	form.Set("client_id", client.ClientID)
+func (none) authenticate(r *authentication) error {
+	r.form.Set("client_id", r.client.ClientID)
+	return nil
 }
 
 // The secrets are kept in functions, so that no way of printing shows them.
@@ -53,9 +62,10 @@ func (*clientSecretBasic) Method() string { return methodClientSecretBasic }
 
 func (a *clientSecretBasic) Format(f fmt.State, _ rune) { io.WriteString(f, a.Method()) }
 
-func (a *clientSecretBasic) authenticate(client *Client, _ url.Values, header http.Header) {
-	credentials := encodeCredential(client.ClientID) + ":" + encodeCredential(string(a.secret()))
-	header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(credentials)))
+func (a *clientSecretBasic) authenticate(r *authentication) error {
+	credentials := encodeCredential(r.client.ClientID) + ":" + encodeCredential(string(a.secret()))
+	r.header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(credentials)))
+	return nil
 }
 
 type clientSecretPost struct{ secret func() Secret }
@@ -64,9 +74,10 @@ func (*clientSecretPost) Method() string { return methodClientSecretPost }
 
 func (a *clientSecretPost) Format(f fmt.State, _ rune) { io.WriteString(f, a.Method()) }
 
-func (a *clientSecretPost) authenticate(client *Client, form url.Values, _ http.Header) {
-	form.Set("client_id", client.ClientID)
-	form.Set("client_secret", string(a.secret()))
+func (a *clientSecretPost) authenticate(r *authentication) error {
+	r.form.Set("client_id", r.client.ClientID)
+	r.form.Set("client_secret", string(a.secret()))
+	return nil
 }
 
 // encodeCredential is application/x-www-form-urlencoded with every byte

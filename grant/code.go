@@ -113,7 +113,9 @@ func post(ctx context.Context, as *AuthorizationServer, client *Client, endpoint
 	}
 	maps.Copy(form, own)
 	credentials := http.Header{}
-	auth.authenticate(client, form, credentials)
+	if err := auth.authenticate(&authentication{as, client, form, credentials}); err != nil {
+		return nil, err
+	}
 	req, err := newPost(ctx, u, form, accept, client.Header, opts.Header)
 	if err != nil {
 		return nil, err

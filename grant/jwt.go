@@ -4,12 +4,29 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 )
+
+// A jwtKind is what a JWT is for. It is the first part of the names of the
+// checks that the token goes through.
+type jwtKind string
+
+const kindIDToken jwtKind = "id_token"
+
+// check is the name of a check of a token of this kind.
+func (k jwtKind) check(what string) string { return string(k) + "." + what }
+
+// String is what texts for people call the token.
+func (k jwtKind) String() string {
+	return map[jwtKind]string{kindIDToken: "ID token"}[k]
+}
 
 // A jwt is a JWS in compact serialisation (RFC 7515, section 7.1) whose
 // signature nobody has looked at yet.
 type jwt struct {
+	kind         jwtKind
 	alg, kid     string
 	hasKid       bool
 	header       object
@@ -23,15 +40,15 @@ type jwt struct {
 // parseJWT takes a JWS apart. Encrypted tokens, which have five parts, are
 // refused. A header that accept refuses ends it before the payload is looked at;
 // nil accepts all.
-func parseJWT(raw string, accept func(*jwt) error) (*jwt, error) {
+func parseJWT(kind jwtKind, raw string, accept func(*jwt) error) (*jwt, error) {
 	parts := strings.Split(raw, ".")
 	if len(parts) == 5 {
-		return nil, &CheckError{Check: checkJWTForm, Code: codeUnsupported, Reason: "the token is encrypted, which is not supported"}
+		return nil, &CheckError{Check: kind.check("form"), Code: codeUnsupported, Reason: "the token is encrypted, which is not supported"}
 	}
 	if len(parts) != 3 {
-		return nil, &CheckError{Check: checkJWTForm, Code: codeInvalidResponse, Reason: "the token does not have three parts"}
+		return nil, &CheckError{Check: kind.check("form"), Code: codeInvalidResponse, Reason: "the token does not have three parts"}
 	}
-	t := &jwt{compact: raw, signingInput: parts[0] + "." + parts[1]}
+	t := &jwt{kind: kind, compact: raw, signingInput: parts[0] + "." + parts[1]}
 	if err := t.parseHeader(parts[0]); err != nil {
 		return nil, err
 	}
@@ -41,17 +58,17 @@ func parseJWT(raw string, accept func(*jwt) error) (*jwt, error) {
 		}
 	}
 	var err error
-	if t.claims, t.payload, err = parseJWTPart(parts[1], checkJWTPayload); err != nil {
+	if t.claims, t.payload, err = parseJWTPart(parts[1], kind.check("payload")); err != nil {
 		return nil, err
 	}
 	if t.signature, err = decodeBase64URL(parts[2]); err != nil {
-		return nil, &CheckError{Check: checkJWTSignature, Code: codeParse, Reason: "the signature is not base64url"}
+		return nil, &CheckError{Check: kind.check("signature"), Code: codeParse, Reason: "the signature is not base64url"}
 	}
 	return t, nil
 }
 
 func (t *jwt) parseHeader(part string) (err error) {
-	if t.header, _, err = parseJWTPart(part, checkJWTHeader); err != nil {
+	if t.header, _, err = parseJWTPart(part, t.kind.check("header")); err != nil {
 		return err
 	}
 	t.alg, _ = t.header.str("alg")
@@ -60,7 +77,7 @@ func (t *jwt) parseHeader(part string) (err error) {
 	}
 	var ok bool
 	if t.kid, ok = t.header.str("kid"); !ok {
-		return &CheckError{Check: checkJWTHeader, Code: codeInvalidResponse, Reason: "kid is not a string"}
+		return &CheckError{Check: t.kind.check("header"), Code: codeInvalidResponse, Reason: "kid is not a string"}
 	}
 	return nil
 }
@@ -87,4 +104,38 @@ func decodeBase64URL(s string) ([]byte, error) {
 		return nil, errors.New("line break in base64url")
 	}
 	return base64.RawURLEncoding.Strict().DecodeString(s)
+}
+
+// checkAlg refuses an algorithm that was not agreed on: the pinned one wins over
+// those that the server offers, and the fallback is for when there is neither; an
+// empty fallback refuses then. A token without a signature, or with one that the
+// client could have made itself, is never accepted.
+func checkAlg(t *jwt, pinned string, offered []string, fallback string) error {
+	var expected []string
+	switch {
+	case pinned != "":
+		expected = []string{pinned}
+	case offered != nil:
+		expected = offered
+	case fallback != "":
+		expected = []string{fallback}
+	}
+	if !slices.Contains(expected, t.alg) {
+		return &CheckError{Check: t.kind.check("alg"), Code: codeInvalidResponse,
+			Reason: "the " + t.kind.String() + " is signed with another algorithm than agreed", Expected: fmt.Sprint(expected), Actual: t.alg}
+	}
+	if _, known := algorithms[t.alg]; !known {
+		return &CheckError{Check: t.kind.check("alg"), Code: codeUnsupported,
+			Reason: "this algorithm is not accepted for the " + t.kind.String(), Actual: t.alg}
+	}
+	return nil
+}
+
+// checkCrit refuses extensions that have to be understood (RFC 7515, section
+// 4.1.11). We understand none.
+func checkCrit(t *jwt) error {
+	if t.header.has("crit") {
+		return &CheckError{Check: t.kind.check("crit"), Code: codeUnsupported, Reason: "the header has crit, and no extension is supported"}
+	}
+	return nil
 }

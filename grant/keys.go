@@ -181,9 +181,9 @@ func (s *keySet) verify(t *jwt) error {
 	}
 	if candidates == 0 {
 		return &CheckError{Check: checkJWKSKey, Code: codeKeySelection,
-			Reason: "the issuer's keys have none for the ID token", Expected: "kid " + t.kid + ", alg " + t.alg}
+			Reason: "the issuer's keys have none for the " + t.kind.String(), Expected: "kid " + t.kid + ", alg " + t.alg}
 	}
-	return &CheckError{Check: checkJWTSignature, Code: codeInvalidResponse, Reason: "the signature of the ID token is wrong"}
+	return &CheckError{Check: t.kind.check("signature"), Code: codeInvalidResponse, Reason: "the signature of the " + t.kind.String() + " is wrong"}
 }
 
 // A publicKey is one usable key of a set (RFC 7517, section 4).

@@ -20,25 +20,59 @@ type AuthorizationServer struct {
 	// every iss that the server sends. Required.
 	Issuer string
 	// The endpoints are absolute URLs: https, or http on a loopback host.
-	AuthorizationEndpoint       string
-	TokenEndpoint               string
-	JWKSURI                     string
-	RevocationEndpoint          string
-	DeviceAuthorizationEndpoint string
-	RegistrationEndpoint        string
+	AuthorizationEndpoint              string
+	TokenEndpoint                      string
+	JWKSURI                            string
+	UserinfoEndpoint                   string
+	RevocationEndpoint                 string
+	DeviceAuthorizationEndpoint        string // RFC 8628, section 4
+	PushedAuthorizationRequestEndpoint string // RFC 9126, section 5
+	RegistrationEndpoint               string
+	EndSessionEndpoint                 string // OpenID Connect RP-Initiated Logout 1.0, section 2.1
+
 	// ScopesSupported are some of the scopes; nil when the server lists none.
 	ScopesSupported []string
+	// ResponseModesSupported are the ways in which the authorization response
+	// can come back; nil means query and fragment.
+	ResponseModesSupported []string
+	// GrantTypesSupported are the grants; nil means authorization_code and
+	// implicit.
+	GrantTypesSupported []string
 	// CodeChallengeMethodsSupported must have S256 unless it is nil (RFC 8414
 	// makes it optional, and large providers leave it out).
 	CodeChallengeMethodsSupported []string
-	// TokenEndpointAuthMethodsSupported helps to choose a ClientAuth.
-	TokenEndpointAuthMethodsSupported []string
+	// TokenEndpointAuthMethodsSupported helps to choose a ClientAuth, and
+	// TokenEndpointAuthSigningAlgValuesSupported the algorithm of its assertions.
+	TokenEndpointAuthMethodsSupported          []string
+	TokenEndpointAuthSigningAlgValuesSupported []string
 	// IDTokenSigningAlgValuesSupported pins the algorithms of ID tokens,
 	// unless Client.IDTokenSignedResponseAlg does. nil means RS256.
 	IDTokenSigningAlgValuesSupported []string
+	// UserinfoSigningAlgValuesSupported are the algorithms of signed userinfo
+	// responses.
+	UserinfoSigningAlgValuesSupported []string
+	// RequestObjectSigningAlgValuesSupported are the algorithms of request
+	// objects (RFC 9101).
+	RequestObjectSigningAlgValuesSupported []string
+	// AuthorizationSigningAlgValuesSupported are the algorithms of signed
+	// authorization responses (JARM, section 4).
+	AuthorizationSigningAlgValuesSupported []string
+	// DPoPSigningAlgValuesSupported are the algorithms of DPoP proofs (RFC 9449,
+	// section 5.1).
+	DPoPSigningAlgValuesSupported []string
+
+	// RequirePushedAuthorizationRequests says that the server takes pushed
+	// authorization requests only (RFC 9126, section 5).
+	RequirePushedAuthorizationRequests bool
+	// RequireSignedRequestObject says that it takes signed request objects only
+	// (RFC 9101, section 10.5).
+	RequireSignedRequestObject bool
 	// AuthorizationResponseIssParameterSupported makes iss mandatory in the
 	// authorization response (RFC 9207, section 3).
 	AuthorizationResponseIssParameterSupported bool
+	// TLSClientCertificateBoundAccessTokens says that the server binds tokens to
+	// the client's certificate (RFC 8705, section 3.3).
+	TLSClientCertificateBoundAccessTokens bool
 	// MTLSEndpointAliases are endpoints for clients with a certificate (RFC
 	// 8705, section 5), by member name.
 	MTLSEndpointAliases map[string]string
@@ -50,19 +84,32 @@ type AuthorizationServer struct {
 // members binds the names of the metadata document to the fields.
 func (as *AuthorizationServer) members() map[string]any {
 	return map[string]any{
-		"issuer":                                         &as.Issuer,
-		"authorization_endpoint":                         &as.AuthorizationEndpoint,
-		"token_endpoint":                                 &as.TokenEndpoint,
-		"jwks_uri":                                       &as.JWKSURI,
-		"revocation_endpoint":                            &as.RevocationEndpoint,
-		"device_authorization_endpoint":                  &as.DeviceAuthorizationEndpoint,
-		"registration_endpoint":                          &as.RegistrationEndpoint,
-		"scopes_supported":                               &as.ScopesSupported,
-		"code_challenge_methods_supported":               &as.CodeChallengeMethodsSupported,
-		"token_endpoint_auth_methods_supported":          &as.TokenEndpointAuthMethodsSupported,
-		"id_token_signing_alg_values_supported":          &as.IDTokenSigningAlgValuesSupported,
-		"authorization_response_iss_parameter_supported": &as.AuthorizationResponseIssParameterSupported,
-		"mtls_endpoint_aliases":                          &as.MTLSEndpointAliases,
+		"issuer":                                           &as.Issuer,
+		"authorization_endpoint":                           &as.AuthorizationEndpoint,
+		"token_endpoint":                                   &as.TokenEndpoint,
+		"jwks_uri":                                         &as.JWKSURI,
+		"userinfo_endpoint":                                &as.UserinfoEndpoint,
+		"revocation_endpoint":                              &as.RevocationEndpoint,
+		"device_authorization_endpoint":                    &as.DeviceAuthorizationEndpoint,
+		"pushed_authorization_request_endpoint":            &as.PushedAuthorizationRequestEndpoint,
+		"registration_endpoint":                            &as.RegistrationEndpoint,
+		"end_session_endpoint":                             &as.EndSessionEndpoint,
+		"scopes_supported":                                 &as.ScopesSupported,
+		"response_modes_supported":                         &as.ResponseModesSupported,
+		"grant_types_supported":                            &as.GrantTypesSupported,
+		"code_challenge_methods_supported":                 &as.CodeChallengeMethodsSupported,
+		"token_endpoint_auth_methods_supported":            &as.TokenEndpointAuthMethodsSupported,
+		"token_endpoint_auth_signing_alg_values_supported": &as.TokenEndpointAuthSigningAlgValuesSupported,
+		"id_token_signing_alg_values_supported":            &as.IDTokenSigningAlgValuesSupported,
+		"userinfo_signing_alg_values_supported":            &as.UserinfoSigningAlgValuesSupported,
+		"request_object_signing_alg_values_supported":      &as.RequestObjectSigningAlgValuesSupported,
+		"authorization_signing_alg_values_supported":       &as.AuthorizationSigningAlgValuesSupported,
+		"dpop_signing_alg_values_supported":                &as.DPoPSigningAlgValuesSupported,
+		"require_pushed_authorization_requests":            &as.RequirePushedAuthorizationRequests,
+		"require_signed_request_object":                    &as.RequireSignedRequestObject,
+		"authorization_response_iss_parameter_supported":   &as.AuthorizationResponseIssParameterSupported,
+		"tls_client_certificate_bound_access_tokens":       &as.TLSClientCertificateBoundAccessTokens,
+		"mtls_endpoint_aliases":                            &as.MTLSEndpointAliases,
 	}
 }
 
@@ -172,7 +219,8 @@ func (as *AuthorizationServer) endpoint(name string, client *Client, insecure bo
 	return u, nil
 }
 
-var neverAliased = map[string]bool{"jwks_uri": true, "authorization_endpoint": true}
+// neverAliased are endpoints that no certificate is shown to.
+var neverAliased = map[string]bool{"jwks_uri": true, "authorization_endpoint": true, "end_session_endpoint": true}
 
 // parseEndpoint accepts absolute URLs with a host and without credentials.
 func parseEndpoint(value string) (*url.URL, error) {

@@ -95,7 +95,7 @@ func (t *Token) UnmarshalBinary(data []byte) error {
 		RefreshToken: Secret(stored.RefreshToken), Scopes: stored.Scopes, Expiry: stored.Expiry,
 	}
 	if stored.IDToken != "" {
-		parsed, err := parseJWT(stored.IDToken, nil)
+		parsed, err := parseJWT(kindIDToken, stored.IDToken, nil)
 		if err != nil {
 			return fmt.Errorf("decode a stored token: %w", err)
 		}
