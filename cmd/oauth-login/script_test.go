@@ -43,13 +43,14 @@ func fakeBrowser() {
 		os.Exit(1)
 	}
 	visitor := &issuer.Visitor{Deny: os.Getenv("FAKE_BROWSER") == "deny"}
-	page, err := visitor.Visit(context.Background(), os.Args[1])
+	last, err := visitor.Visit(context.Background(), os.Args[1])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	text := fmt.Sprintf("%s\n%d\n%s\n", page.URL, page.Status, page.Body)
-	if err := os.WriteFile(filepath.Join(os.Getenv("WORK"), "page"), []byte(text), 0o600); err != nil {
+	text := fmt.Sprintf("%s\n%d\n%s\n", last.URL, last.Status, last.Body)
+	page := filepath.Join(os.Getenv("WORK"), "page")
+	if err := errors.Join(os.WriteFile(page+".new", []byte(text), 0o600), os.Rename(page+".new", page)); err != nil {
 		os.Exit(1)
 	}
 	fmt.Println("chatter of a browser") // must not reach the output of the command
@@ -118,9 +119,21 @@ func TestScripts(t *testing.T) {
 			"count":  countRequests,
 			"leaks":  scanForSecrets,
 			"empty":  checkEmptyKeychain,
+			"page":   waitForPage,
 		},
 		RequireExplicitExec: true,
 	})
+}
+
+// waitForPage waits until the browser has written what it saw last. The browser
+// does not end with the command.
+func waitForPage(ts *testscript.TestScript, _ bool, _ []string) {
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(ts.MkAbs("page")); err == nil {
+			return
+		}
+	}
+	ts.Fatalf("the browser has seen no page")
 }
 
 // issuerSlot is the key of the script's provider.
