@@ -2,19 +2,18 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"time"
 )
 
-// attempts is how often a call is made that only failed because another process
-// was at the same item.
-const attempts = 3
-
-// A call is one use of go-keyring under way. Keychain.mu guards it.
+// A call is one use of the keychain under way: any number of steps in a
+// goroutine of their own. Keychain.mu guards it.
 type call struct {
-	outcome chan outcome // has room for one, so that nobody need listen
-	ended   bool
-	givenUp bool
+	outcome  chan outcome  // has room for one, so that nobody need listen
+	progress chan struct{} // has room for one: a step has ended
+	ended    bool
+	givenUp  bool          // no step may begin any more
+	stuck    bool          // counted in Keychain.stuck
+	writing  chan struct{} // closed at the end of the write under way, nil for none
 }
 
 type outcome struct {
@@ -22,14 +21,16 @@ type outcome struct {
 	err    error
 }
 
-// call uses go-keyring after any other call, and waits for the end of that, for
-// the end of ctx or for the time that a call may take, whichever comes first.
-func (k *Keychain) call(ctx context.Context, do func(ring) (string, error)) (string, error) {
+// call uses the keychain after any other call. It waits for the end of that and
+// of its own steps, for the end of ctx, or for the time that one step may take,
+// whichever comes first.
+func (k *Keychain) call(ctx context.Context, do func(*steps) (string, error)) (string, error) {
+	began := time.Now()
 	limit, err := k.ready(ctx)
 	if err != nil {
 		return "", err
 	}
-	over := time.NewTimer(limit)
+	over := time.NewTimer(limit - time.Since(began)) // the first step pays for the probe
 	defer over.Stop()
 	turn := k.line()
 	select {
@@ -46,14 +47,17 @@ func (k *Keychain) call(ctx context.Context, do func(ring) (string, error)) (str
 		select {
 		case o := <-c.outcome:
 			return o.secret, k.classify(o.err)
+		case <-c.progress:
+			over.Reset(limit)
 		case <-waiting.C:
 			if k.Waiting != nil {
 				k.Waiting(k.Name())
 			}
 		case <-ctx.Done():
+			k.giveUp(c, false)
 			return "", ctx.Err()
 		case <-over.C:
-			k.giveUp(c)
+			k.giveUp(c, true)
 			return "", timedOut(k.Name(), limit)
 		}
 	}
@@ -69,22 +73,18 @@ func (k *Keychain) line() chan struct{} {
 	return k.turn
 }
 
-// start uses go-keyring in a goroutine, as it cannot be stopped: it waits for
-// ever for a daemon that is stopped, for one that dies while it asks for a
+// start takes the steps in a goroutine, as go-keyring cannot be stopped: it waits
+// for ever for a daemon that is stopped, for one that dies while it asks for a
 // password, and for a prompt that nobody answers. Its caller has the turn.
-func (k *Keychain) start(turn <-chan struct{}, do func(ring) (string, error)) *call {
+func (k *Keychain) start(turn <-chan struct{}, do func(*steps) (string, error)) *call {
 	r := k.ring
 	if r == nil {
 		r = osRing{}
 	}
-	c := &call{outcome: make(chan outcome, 1)}
+	c := &call{outcome: make(chan outcome, 1), progress: make(chan struct{}, 1)}
 	go func() {
 		var o outcome
-		for range attempts {
-			if o = try(r, do); !k.transient(o.err) {
-				break
-			}
-		}
+		o.secret, o.err = do(&steps{ring: r, keychain: k, call: c})
 		k.end(c)
 		<-turn
 		c.outcome <- o
@@ -92,33 +92,42 @@ func (k *Keychain) start(turn <-chan struct{}, do func(ring) (string, error)) *c
 	return c
 }
 
-// try makes a panic an error: go-keyring does not expect the bus to end while it
-// waits for a prompt.
-func try(r ring, do func(ring) (string, error)) (o outcome) {
-	defer func() {
-		if p := recover(); p != nil {
-			o = outcome{err: fmt.Errorf("go-keyring has panicked: %v", p)}
-		}
-	}()
-	o.secret, o.err = do(r)
-	return o
-}
-
 func (k *Keychain) end(c *call) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	c.ended = true
-	if c.givenUp {
+	if c.stuck {
 		k.stuck--
 	}
 }
 
-// giveUp makes further calls fail at once until this one has come back.
-func (k *Keychain) giveUp(c *call) {
+// giveUp lets no further step of the call begin. With stuck, further calls fail
+// at once until this one has come back.
+func (k *Keychain) giveUp(c *call, stuck bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !c.ended {
-		c.givenUp = true
+	if c.ended {
+		return
+	}
+	c.givenUp = true
+	k.unsettled = c.writing
+	if stuck {
+		c.stuck = true
 		k.stuck++
 	}
+}
+
+// Settled returns a channel that is closed as soon as no write is under way that
+// its caller has given up. Whoever keeps others from writing, by a lock that other
+// processes respect, does so until then: the write may still take effect, over
+// what was written after it. There is at most one, and none begins any more.
+func (k *Keychain) Settled() <-chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.unsettled != nil {
+		return k.unsettled
+	}
+	settled := make(chan struct{})
+	close(settled)
+	return settled
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -50,7 +51,7 @@ func TestKeychainThatHangs(t *testing.T) {
 				var waited time.Duration
 				start := time.Now()
 				k.Waiting = func(name string) { waited = time.Since(start) }
-				want := 5 * time.Second
+				want := 3 * time.Second
 				if prompts {
 					want = time.Minute
 				}
@@ -129,4 +130,76 @@ func TestKeychainTimeoutsAreAdjustable(t *testing.T) {
 		}
 		time.Sleep(time.Hour)
 	})
+}
+
+// A write that was given up may still take effect. Until it has come back, the
+// keychain is not settled, and nothing else of that call follows.
+func TestSettled(t *testing.T) {
+	for name, leave := range map[string]time.Duration{"timed out": time.Hour, "left": time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				release := make(chan struct{})
+				r := &fakeRing{set: func(string, *string) (bool, error) { <-release; return false, nil }}
+				k := newFakeKeychain("linux", r)
+				ctx, cancel := context.WithTimeout(t.Context(), leave)
+				defer cancel()
+				if !settled(k) {
+					t.Error("a new keychain is not settled")
+				}
+				if err := k.Save(ctx, testKey, []byte("old")); err == nil {
+					t.Error("it was saved")
+				}
+				if settled(k) {
+					t.Error("settled while a write is under way")
+				}
+				close(release)
+				<-k.Settled()
+				synctest.Wait()
+				if got := r.took(); !strings.HasSuffix(got, "set record") {
+					t.Errorf("after it was given up it went on: %s", got)
+				}
+			})
+		})
+	}
+}
+
+// A read that waits for a password changes nothing, and nothing is written when
+// that comes at last.
+func TestGivenUpBeforeTheWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		r := &fakeRing{get: func(string, *string) (bool, error) { <-release; return false, nil }}
+		k := newFakeKeychain("linux", r)
+		for _, call := range []func(*Keychain) error{save("old"), remove} {
+			assertTimeout(t, call(k))
+			if !settled(k) {
+				t.Error("a read keeps it unsettled")
+			}
+		}
+		close(release)
+		synctest.Wait()
+		if got := r.took(); got != "get record" {
+			t.Errorf("it did %s", got)
+		}
+	})
+}
+
+// The time is that of one step, not of a call that gets on.
+func TestKeychainThatIsSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := func(string, *string) (bool, error) { time.Sleep(2 * time.Second); return false, nil }
+		k := newFakeKeychain("linux", &fakeRing{get: slow, set: slow})
+		if err := save("x")(k); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func settled(k *Keychain) bool {
+	select {
+	case <-k.Settled():
+		return true
+	default:
+		return false
+	}
 }

@@ -17,17 +17,19 @@ import (
 // gnome-keyring, KWallet or KeePassXC) on Linux and BSD, Keychain on macOS, the
 // Credential Manager on Windows. Its zero value is ready for use.
 //
-// Every call ends, whatever the keychain does. A call that was given up goes on
-// in the background, as nothing can stop it; until it returns, further calls fail
-// at once, so that it cannot overwrite what a later one has written.
+// Every call ends, whatever the keychain does. A step of it that is under way
+// then goes on in the background, as nothing can stop it; no other one is begun.
+// Until it returns, further calls fail at once, and Settled tells other processes'
+// sake of a write: so it cannot overwrite what a later one has written.
 //
 // Each write is read back before it counts, because keychains report success
 // for what they did not store.
 type Keychain struct {
-	// Timeout bounds a call that no person has a part in; 0 means 5 seconds.
+	// Timeout bounds each step of a call that no person has a part in; 0 means 3
+	// seconds.
 	Timeout time.Duration
-	// PromptTimeout bounds a call for which the keychain may ask the person for
-	// a password; 0 means 60 seconds.
+	// PromptTimeout bounds each step of a call for which the keychain may ask the
+	// person for a password; 0 means 60 seconds.
 	PromptTimeout time.Duration
 	// Waiting is called once for a call that takes longer than a second, with
 	// the name of the keychain; nil for nothing. The person may be looking for
@@ -40,7 +42,10 @@ type Keychain struct {
 
 	mu    sync.Mutex
 	turn  chan struct{} // one call at a time
-	stuck int           // calls that were given up and have not come back
+	stuck int           // calls that took too long and have not come back
+	// unsettled is closed at the end of a write that was given up, and nil when
+	// there is none.
+	unsettled chan struct{}
 }
 
 var _ Store = (*Keychain)(nil)
@@ -63,18 +68,19 @@ func (osRing) Delete(service, user string) error        { return keyring.Delete(
 const (
 	service      = "oauth-login"
 	recordSuffix = ".a.0" // slot a, part 0: where the only part of a record is
-	canarySuffix = ".w"
+	markSuffix   = ".w"   // that a refresh has begun
+	canarySuffix = ".c"
 )
 
 const (
-	defaultTimeout       = 5 * time.Second
+	defaultTimeout       = 3 * time.Second
 	defaultPromptTimeout = time.Minute
 	waitingAfter         = time.Second
 )
 
 // Load returns the record under key: one read of the keychain.
 func (k *Keychain) Load(ctx context.Context, key string) ([]byte, error) {
-	record, err := k.call(ctx, func(r ring) (string, error) { return r.Get(service, key+recordSuffix) })
+	record, err := k.call(ctx, func(s *steps) (string, error) { return s.get(key + recordSuffix) })
 	if err != nil {
 		return nil, err
 	}
@@ -89,13 +95,30 @@ func (k *Keychain) Save(ctx context.Context, key string, record []byte) error {
 	if most := maxSecret(k.system(), service, user); len(record) > most {
 		return k.unavailable(TooBig, fmt.Errorf("it takes %d bytes, the limit is %d", len(record), most))
 	}
-	_, err := k.call(ctx, func(r ring) (string, error) { return "", k.write(r, user, string(record)) })
+	_, err := k.call(ctx, func(s *steps) (string, error) {
+		if _, err := s.get(user); err != nil && !errors.Is(err, ErrNotFound) {
+			return "", err
+		}
+		return "", s.write(user, string(record))
+	})
 	return err
 }
 
 // Delete removes the record under key and makes sure that it is gone.
 func (k *Keychain) Delete(ctx context.Context, key string) error {
-	_, err := k.call(ctx, func(r ring) (string, error) { return "", k.erase(r, key+recordSuffix) })
+	_, err := k.call(ctx, func(s *steps) (string, error) {
+		if _, err := s.get(key + recordSuffix); err != nil {
+			return "", err
+		}
+		if err := s.erase(key + recordSuffix); err != nil {
+			return "", err
+		}
+		err := s.del(key + markSuffix)
+		if errors.Is(err, ErrNotFound) {
+			err = nil
+		}
+		return "", err
+	})
 	return err
 }
 
@@ -105,43 +128,21 @@ func (k *Keychain) Probe(ctx context.Context) error {
 	name := make([]byte, 16)
 	rand.Read(name) // never fails
 	user := hex.EncodeToString(name) + canarySuffix
-	// One call, so that an interrupted probe still cleans up.
-	_, err := k.call(ctx, func(r ring) (string, error) {
-		if err := k.write(r, user, rand.Text()); err != nil {
+	_, err := k.call(ctx, func(s *steps) (string, error) {
+		if _, err := s.get(user); err != nil && !errors.Is(err, ErrNotFound) {
 			return "", err
 		}
-		return "", k.erase(r, user)
+		err := s.write(user, rand.Text())
+		if err == nil {
+			err = s.erase(user)
+		}
+		if err != nil { // also when the call was given up: nobody else has the name
+			_ = try(func() error { return s.ring.Delete(service, user) })
+		}
+		return "", err
 	})
 	if errors.Is(err, ErrNotFound) {
 		return k.unavailable(NotStored, errors.New("an item was gone at once"))
-	}
-	return err
-}
-
-// write sets an item and reads it back: go-keyring reports success when the
-// person dismisses the prompt, and so does macOS when it has cut the line.
-func (k *Keychain) write(r ring, user, secret string) error {
-	if err := r.Set(service, user, secret); err != nil {
-		return err
-	}
-	stored, err := r.Get(service, user)
-	if errors.Is(k.classify(err), ErrNotFound) || err == nil && stored != secret {
-		return k.unavailable(NotStored, nil)
-	}
-	return err
-}
-
-// erase deletes an item and looks whether it is gone.
-func (k *Keychain) erase(r ring, user string) error {
-	if err := r.Delete(service, user); err != nil {
-		return err
-	}
-	_, err := r.Get(service, user)
-	if err == nil {
-		return k.unavailable(NotStored, errors.New("the item is still there"))
-	}
-	if errors.Is(k.classify(err), ErrNotFound) {
-		return nil
 	}
 	return err
 }

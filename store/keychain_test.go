@@ -25,8 +25,11 @@ type fakeRing struct {
 func (r *fakeRing) note(what, user string, hook func(string, *string) (bool, error), secret *string) (bool, error) {
 	r.mu.Lock()
 	kind := "record"
-	if strings.HasSuffix(user, canarySuffix) {
+	switch {
+	case strings.HasSuffix(user, canarySuffix):
 		kind = "canary"
+	case strings.HasSuffix(user, markSuffix):
+		kind = "mark"
 	}
 	r.log = append(r.log, what+" "+kind)
 	r.mu.Unlock()
@@ -106,7 +109,7 @@ func TestKeychainRoundTrip(t *testing.T) {
 		if err := k.Save(ctx, testKey, []byte(secret)); err != nil {
 			t.Fatal(err)
 		}
-		if got := r.took(); got != "set record, get record" {
+		if got := r.took(); got != "get record, set record, get record" {
 			t.Errorf("Save did %s", got)
 		}
 		if got, err := k.Load(ctx, testKey); err != nil || string(got) != secret {
@@ -122,7 +125,7 @@ func TestKeychainRoundTrip(t *testing.T) {
 	if err := k.Probe(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if got := r.took(); got != "set canary, get canary, delete canary, get canary" {
+	if got := r.took(); got != "get canary, set canary, get canary, delete canary, get canary" {
 		t.Errorf("Probe did %s", got)
 	}
 	if err := k.Delete(ctx, testKey); err != nil {

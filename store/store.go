@@ -56,9 +56,13 @@ import (
 // digits. Records are printable ASCII on one line; Source checks that they come
 // back whole. A Store is safe for concurrent use.
 //
-// Two more methods are used where a Store has them: Probe(context.Context)
-// error tells whether a record could be saved, before a person signs in; Name()
-// string is what people call the place.
+// More methods are used where a Store has them, and Keychain is their example:
+//
+//	Name() string                                      // what people call the place
+//	Probe(context.Context) error                       // could a record be saved? Asked before a person signs in
+//	Preflight(context.Context, string) error           // could this one be replaced? Asked before a refresh token is spent
+//	Interrupted(context.Context, string) (bool, error) // was a refresh of it begun and not saved?
+//	Settled() <-chan struct{}                          // closed when no write is under way that was given up
 type Store interface {
 	// Load returns the record that was saved last, or ErrNotFound.
 	Load(ctx context.Context, key string) ([]byte, error)

@@ -1,0 +1,48 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+)
+
+// Preflight proves that the record under key could be replaced, before its
+// refresh token is spent: it marks, in an item of its own, that a refresh of this
+// very record has begun. A Save makes the mark moot. Without a record, the error
+// is ErrNotFound.
+func (k *Keychain) Preflight(ctx context.Context, key string) error {
+	_, err := k.call(ctx, func(s *steps) (string, error) {
+		record, err := s.get(key + recordSuffix)
+		if err != nil {
+			return "", err
+		}
+		// The time makes each mark a new one, so that reading it back proves
+		// that it was written now.
+		return "", s.write(key+markSuffix, markOf(record)+time.Now().UTC().Format(time.RFC3339Nano))
+	})
+	return err
+}
+
+// Interrupted reports whether a refresh of the record under key was begun, by
+// Preflight, and what came of it never saved: its refresh token may be spent.
+func (k *Keychain) Interrupted(ctx context.Context, key string) (bool, error) {
+	mark, err := k.call(ctx, func(s *steps) (string, error) {
+		record, err := s.get(key + recordSuffix)
+		if err != nil {
+			return "", err
+		}
+		mark, err := s.get(key + markSuffix)
+		if err != nil || !strings.HasPrefix(mark, markOf(record)) {
+			return "", err
+		}
+		return mark, nil
+	})
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return mark != "", err
+}
+
+// markOf is the start of the mark for a record.
+func markOf(record string) string { return "OLW1 " + checksum([]byte(record)) + " " }

@@ -1,0 +1,127 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+)
+
+// attempts is how often a step is taken that only failed because another process
+// was at the same item.
+const attempts = 3
+
+// errGivenUp is for nobody: who gave the call up does not listen.
+var errGivenUp = errors.New("the call was given up")
+
+// steps are the uses of go-keyring within one call. None begins once the call
+// was given up, so that what comes back late cannot go on to overwrite what
+// somebody else has written since.
+type steps struct {
+	ring     ring
+	keychain *Keychain
+	call     *call
+}
+
+// get reads an item. Only here may the person be asked for a password: a write
+// that waits for one would take effect whenever that is typed. So every call that
+// writes begins with a get.
+func (s *steps) get(user string) (secret string, err error) {
+	err = s.step(false, func() (err error) {
+		secret, err = s.ring.Get(service, user)
+		return err
+	})
+	return secret, err
+}
+
+func (s *steps) set(user, secret string) error {
+	return s.step(true, func() error { return s.ring.Set(service, user, secret) })
+}
+
+func (s *steps) del(user string) error {
+	return s.step(true, func() error { return s.ring.Delete(service, user) })
+}
+
+// write sets an item and reads it back: go-keyring reports success when the
+// person dismisses the prompt, and so does macOS when it has cut the line.
+func (s *steps) write(user, secret string) error {
+	if err := s.set(user, secret); err != nil {
+		return err
+	}
+	stored, err := s.get(user)
+	if errors.Is(err, ErrNotFound) || err == nil && stored != secret {
+		return s.keychain.unavailable(NotStored, nil)
+	}
+	return err
+}
+
+// erase deletes an item and looks whether it is gone.
+func (s *steps) erase(user string) error {
+	if err := s.del(user); err != nil {
+		return err
+	}
+	_, err := s.get(user)
+	if err == nil {
+		return s.keychain.unavailable(NotStored, errors.New("the item is still there"))
+	}
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// step does one thing, and gives it another try if another process was in the
+// way. The error is one of this package.
+func (s *steps) step(writes bool, do func() error) (err error) {
+	for range attempts {
+		if !s.begin(writes) {
+			return errGivenUp
+		}
+		err = try(do)
+		s.end()
+		if !s.keychain.transient(err) {
+			break
+		}
+	}
+	return s.keychain.classify(err)
+}
+
+// begin reports whether a step may begin. From here until end, Settled tells of a
+// write if the call is given up.
+func (s *steps) begin(writes bool) bool {
+	s.keychain.mu.Lock()
+	defer s.keychain.mu.Unlock()
+	if s.call.givenUp {
+		return false
+	}
+	if writes {
+		s.call.writing = make(chan struct{})
+	}
+	return true
+}
+
+func (s *steps) end() {
+	s.keychain.mu.Lock()
+	defer s.keychain.mu.Unlock()
+	if s.call.writing != nil {
+		close(s.call.writing)
+	}
+	s.call.writing = nil
+	if s.call.givenUp {
+		s.keychain.unsettled = nil
+		return
+	}
+	select {
+	case s.call.progress <- struct{}{}:
+	default: // the last one was not noticed yet
+	}
+}
+
+// try makes a panic an error: go-keyring does not expect the bus to end while it
+// waits for a prompt.
+func try(do func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("go-keyring has panicked: %v", p)
+		}
+	}()
+	return do()
+}
