@@ -6,21 +6,30 @@ import (
 )
 
 // A Challenge is one challenge of a WWW-Authenticate header (RFC 9110, section
-// 11.6.1). A challenge has either parameters or a token68, never both.
+// 11.6.1). A challenge has either parameters or a token68, never both. All its
+// texts come from the server and may hold anything.
 type Challenge struct {
-	// Scheme is the authentication scheme in lower case.
+	// Scheme is the authentication scheme in lower case, such as "bearer" (RFC
+	// 6750, section 3) or "dpop" (RFC 9449, section 7.1).
 	Scheme string
-	// Parameters are the auth-params, their names in lower case. Where a name
-	// is repeated, the last one counts.
+	// Parameters are the auth-params, their names in lower case: realm, scope,
+	// error, error_description, error_uri, algs (RFC 9449, section 5.1),
+	// resource_metadata (RFC 9728, section 5.1). Where a name is repeated, the
+	// last one counts. The map is empty, and not nil, when there are none.
 	Parameters map[string]string
 	// Token68 is the credential-like text that some schemes use instead.
 	Token68 string
 }
 
-// parseChallenges returns the challenges of a response. A header that is
-// malformed anywhere counts as no header, so that it never hides the error
-// that the body may hold.
-func parseChallenges(header http.Header) []Challenge {
+// ParseChallenges returns the challenges of the WWW-Authenticate headers among
+// the headers of a response, in their order: RFC 9110, section 11.6.1. It returns
+// nil when there are none, and also when they are malformed anywhere, so that
+// such a header never hides the error that the body may hold.
+//
+// Several header lines are one list, and the commas between parameters are
+// optional, as some servers forget them. Look at the challenges of a response
+// with the status 401 or 403; gateways add the header to good answers too.
+func ParseChallenges(header http.Header) []Challenge {
 	// Several header lines are one list (RFC 9110, section 5.3).
 	p := challengeParser{rest: strings.Join(header.Values("WWW-Authenticate"), ", ")}
 	var challenges []Challenge
@@ -59,8 +68,7 @@ func (p *challengeParser) challenge() (c Challenge, ok bool) {
 	return p.parameters(c)
 }
 
-// parameters reads auth-params, or one token68, until the next challenge. The
-// commas between parameters are optional, as some servers forget them.
+// parameters reads auth-params, or one token68, until the next challenge.
 func (p *challengeParser) parameters(c Challenge) (Challenge, bool) {
 	for {
 		p.skip(" \t,")

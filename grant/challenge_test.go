@@ -24,8 +24,9 @@ func ch68(scheme, token string) grant.Challenge {
 	return c
 }
 
-// WWW-01 to WWW-54, driven through the token endpoint: no challenges means that
-// a 401 with an empty body is nothing that we know.
+// WWW-01 to WWW-54, parsed by themselves and as part of an answer of the token
+// endpoint: no challenges means that a 401 with an empty body is nothing that we
+// know.
 func TestChallenges(t *testing.T) {
 	const negotiate = "YIIB/zCCAfugAwIBAgIQBAAAAAAAAAAA+/abc=="
 	list := func(challenges ...grant.Challenge) []grant.Challenge { return challenges }
@@ -112,6 +113,9 @@ func wantChallenges(t *testing.T, want []grant.Challenge, lines ...string) {
 	t.Helper()
 	resp := response(401, "")
 	resp.Header["Www-Authenticate"] = lines
+	if got := grant.ParseChallenges(resp.Header); !reflect.DeepEqual(got, want) {
+		t.Errorf("parsed %+v, want %+v", got, want)
+	}
 	_, err := processors[0].process(t, newServer(), newClient(nil), resp)
 	if want == nil {
 		wantOutcome(t, err, notConform)

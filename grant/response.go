@@ -19,7 +19,7 @@ func checkStatus(resp *http.Response, want int, endpoint, check string) error {
 	if resp.StatusCode == want {
 		return nil // a WWW-Authenticate on a good answer means nothing: gateways add it
 	}
-	challenges := parseChallenges(resp.Header)
+	challenges := ParseChallenges(resp.Header)
 	status4xx := resp.StatusCode >= 400 && resp.StatusCode <= 499
 	body, err := readBody(resp)
 	if err != nil {
