@@ -30,6 +30,10 @@ const (
 
 	checkRevocationStatus = "revocation_response.status"
 
+	checkUserinfoStatus = "userinfo_response.status"
+	checkUserinfoBody   = "userinfo_response.body"
+	checkUserinfoSub    = "userinfo_response.sub"
+
 	// The checks that all tokens of a kind go through have names that begin with
 	// the kind: form, header, alg, crit, payload, signature, iss, aud, exp, iat, nbf.
 	checkIDTokenISS   = "id_token.iss"

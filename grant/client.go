@@ -14,13 +14,14 @@
 // Exchange leaves nothing to forget: state, iss, PKCE, nonce, and the ID token
 // with its signature are checked, always, in the order that the
 // specifications demand. There is no option to skip one of them.
-// Client.Refresh gets the next access token without the person, and
-// Client.Revoke ends a token.
+// Client.Refresh gets the next access token without the person, Client.Userinfo
+// asks who the person is, and Client.Revoke ends a token.
 //
 // Below these stand the steps by themselves, for programs that split the work
 // or want the raw responses: Discover, ValidateAuthResponse,
 // AuthorizationCodeGrantRequest, ProcessAuthorizationCodeResponse, and the same
-// pair for refresh and revocation.
+// pair for refresh, userinfo and revocation. ParseChallenges reads what any API
+// says when it refuses a token.
 //
 // # What is refused
 //
@@ -107,6 +108,10 @@ type Client struct {
 	// IDTokenSignedResponseAlg pins the algorithm of ID tokens. Empty: one of
 	// those that the server lists, or else RS256.
 	IDTokenSignedResponseAlg string
+	// UserinfoSignedResponseAlg is the algorithm of signed userinfo responses. It
+	// makes the signature mandatory. Empty: a signed response is taken with one of
+	// those that the server lists, and a plain one too.
+	UserinfoSignedResponseAlg string
 	// RequireAuthTime demands auth_time in every ID token.
 	RequireAuthTime bool
 	// DefaultMaxAge is max_age in seconds where a request has none of its own;

@@ -31,7 +31,8 @@ type Error struct {
 	// URI is error_uri, "" when there is none. It is text from the server, not
 	// a checked URL.
 	URI string
-	// Endpoint names what refused: "authorization", "token" or "revocation".
+	// Endpoint names what refused: "authorization", "token", "revocation" or
+	// "userinfo".
 	Endpoint string
 	// Status is the HTTP status, 0 for an error redirect.
 	Status int
@@ -106,6 +107,7 @@ const (
 	codeMissingServerMetadata = "OAUTH_MISSING_SERVER_METADATA"
 	codeInvalidServerMetadata = "OAUTH_INVALID_SERVER_METADATA"
 	codeUnsupported           = "OAUTH_UNSUPPORTED_OPERATION"
+	codeJWTUserinfoExpected   = "OAUTH_JWT_USERINFO_EXPECTED"
 )
 
 // LoginRequired reports whether err, from Client.Refresh, means that the

@@ -40,6 +40,7 @@ type endpoint func(req *http.Request) (*http.Response, error)
 // socket, so that it works with testing/synctest and answers for any host.
 type provider struct {
 	token, jwks, revocation, metadata endpoint
+	others                            map[string]endpoint // by path
 
 	mu   sync.Mutex
 	seen []request
@@ -74,6 +75,10 @@ func (p *provider) RoundTrip(req *http.Request) (*http.Response, error) {
 		answer = p.jwks
 	case "/revoke":
 		answer = p.revocation
+	default:
+		if other := p.others[req.URL.Path]; other != nil {
+			answer = other
+		}
 	}
 	if answer == nil {
 		return nil, errors.New("the fake provider has no answer for " + req.URL.Path)
@@ -127,7 +132,7 @@ func always(status int, body string, extra ...string) endpoint {
 func newServer() *grant.AuthorizationServer {
 	return &grant.AuthorizationServer{
 		Issuer: issuer, AuthorizationEndpoint: issuer + "/authorize", TokenEndpoint: issuer + "/token",
-		JWKSURI: issuer + "/jwks", RevocationEndpoint: issuer + "/revoke",
+		JWKSURI: issuer + "/jwks", RevocationEndpoint: issuer + "/revoke", UserinfoEndpoint: issuer + "/userinfo",
 		IDTokenSigningAlgValuesSupported: []string{"ES256", "RS256", "EdDSA", "Ed25519", "PS256", "ES384", "ES512", "RS384", "RS512", "PS384", "PS512"},
 	}
 }

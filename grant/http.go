@@ -189,6 +189,20 @@ func readBody(resp *http.Response) ([]byte, error) {
 	return body, nil
 }
 
+// keepBody reads the body and leaves it to be read again, by whoever handles the
+// error that comes of its headers.
+func keepBody(resp *http.Response) error {
+	body, err := readBody(resp)
+	resp.Body = &buffered{reader: bytes.NewReader(body)}
+	return err
+}
+
+func closeBody(resp *http.Response) {
+	if resp.Body != nil {
+		resp.Body.Close()
+	}
+}
+
 // sentAt returns when the request of a response was sent, or the time now
 // for a response from elsewhere.
 func sentAt(resp *http.Response) time.Time {
@@ -205,6 +219,10 @@ func readObject(resp *http.Response, check string, mediaTypes ...string) (object
 	if err != nil {
 		return nil, err
 	}
+	return parseAnswer(resp, body, check, mediaTypes...)
+}
+
+func parseAnswer(resp *http.Response, body []byte, check string, mediaTypes ...string) (object, error) {
 	o, err := parseObject(body)
 	switch {
 	case err == nil:

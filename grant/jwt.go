@@ -13,14 +13,17 @@ import (
 // checks that the token goes through.
 type jwtKind string
 
-const kindIDToken jwtKind = "id_token"
+const (
+	kindIDToken  jwtKind = "id_token"
+	kindUserinfo jwtKind = "userinfo_response"
+)
 
 // check is the name of a check of a token of this kind.
 func (k jwtKind) check(what string) string { return string(k) + "." + what }
 
 // String is what texts for people call the token.
 func (k jwtKind) String() string {
-	return map[jwtKind]string{kindIDToken: "ID token"}[k]
+	return map[jwtKind]string{kindIDToken: "ID token", kindUserinfo: "userinfo response"}[k]
 }
 
 // A jwt is a JWS in compact serialisation (RFC 7515, section 7.1) whose

@@ -41,15 +41,20 @@ func scrub(err error, secrets ...string) error {
 
 // sentSecrets returns what a request of this package said in confidence.
 func sentSecrets(req *http.Request) (secrets []string) {
-	if req == nil || req.GetBody == nil {
+	if req == nil {
 		return nil
+	}
+	if _, credentials, ok := strings.Cut(req.Header.Get("Authorization"), " "); ok {
+		secrets = append(secrets, credentials)
 	}
 	if _, password, ok := req.BasicAuth(); ok {
 		if secret, err := url.QueryUnescape(password); err == nil {
 			secrets = append(secrets, secret)
 		}
-		_, credentials, _ := strings.Cut(req.Header.Get("Authorization"), " ")
-		secrets = append(secrets, password, credentials)
+		secrets = append(secrets, password)
+	}
+	if req.GetBody == nil {
+		return secrets
 	}
 	body, err := req.GetBody()
 	if err != nil {

@@ -10,6 +10,7 @@ const (
 	endpointAuthorization = "authorization"
 	endpointToken         = "token"
 	endpointRevocation    = "revocation"
+	endpointUserinfo      = "userinfo"
 )
 
 // checkStatus sorts out a response of an OAuth endpoint that does not have the

@@ -36,9 +36,7 @@ func ProcessRevocationResponse(as *AuthorizationServer, client *Client, resp *ht
 	if resp == nil {
 		return argumentError("the response is nil")
 	}
-	if resp.Body != nil {
-		defer resp.Body.Close() // a body of a success means nothing
-	}
+	defer closeBody(resp) // a body of a success means nothing
 	return scrub(checkStatus(resp, http.StatusOK, endpointRevocation, checkRevocationStatus), sentSecrets(resp.Request)...)
 }
 

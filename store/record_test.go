@@ -26,7 +26,7 @@ func fullClient() *grant.Client {
 		Scopes: []string{"openid", "é"}, Prompt: "consent", LoginHint: "ada\x7f@example.com", ACRValues: "1", MaxAge: new(0),
 		Audience: "https://api.example", Resources: []string{"https://api.example/"},
 		AuthorizationParameters: url.Values{"a": {"1", "2"}}, TokenParameters: url.Values{"b": {""}},
-		IDTokenSignedResponseAlg: "ES256", RequireAuthTime: true, DefaultMaxAge: new(60),
+		IDTokenSignedResponseAlg: "ES256", UserinfoSignedResponseAlg: "PS256", RequireAuthTime: true, DefaultMaxAge: new(60),
 		ClockSkew: -time.Second, ClockTolerance: time.Minute, UseMTLSEndpointAliases: true, AllowInsecureRequests: true,
 	}
 }

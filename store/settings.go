@@ -26,6 +26,7 @@ type settings struct {
 	TokenParams url.Values      `json:"token_parameters,omitzero"`
 
 	IDTokenAlg      string        `json:"id_token_signed_response_alg,omitzero"`
+	UserinfoAlg     string        `json:"userinfo_signed_response_alg,omitzero"`
 	RequireAuthTime bool          `json:"require_auth_time,omitzero"`
 	DefaultMaxAge   *int          `json:"default_max_age,omitzero"`
 	ClockSkew       time.Duration `json:"clock_skew,omitzero"`      // nanoseconds
@@ -40,9 +41,9 @@ func settingsOf(c *grant.Client) (*settings, error) {
 		Secret: string(c.ClientSecret), AuthMethod: c.TokenEndpointAuthMethod, Scopes: c.Scopes, Prompt: c.Prompt,
 		LoginHint: c.LoginHint, ACRValues: c.ACRValues, MaxAge: c.MaxAge, Audience: c.Audience, Resources: c.Resources,
 		AuthParams: c.AuthorizationParameters, TokenParams: c.TokenParameters,
-		IDTokenAlg: c.IDTokenSignedResponseAlg, RequireAuthTime: c.RequireAuthTime, DefaultMaxAge: c.DefaultMaxAge,
-		ClockSkew: c.ClockSkew, ClockTolerance: c.ClockTolerance, MTLSAliases: c.UseMTLSEndpointAliases,
-		Insecure: c.AllowInsecureRequests,
+		IDTokenAlg: c.IDTokenSignedResponseAlg, UserinfoAlg: c.UserinfoSignedResponseAlg,
+		RequireAuthTime: c.RequireAuthTime, DefaultMaxAge: c.DefaultMaxAge, ClockSkew: c.ClockSkew,
+		ClockTolerance: c.ClockTolerance, MTLSAliases: c.UseMTLSEndpointAliases, Insecure: c.AllowInsecureRequests,
 	}
 	if c.Auth != nil {
 		s.Secret, s.AuthMethod = "", c.Auth.Method() // Auth replaces both
@@ -79,7 +80,8 @@ func (s *settings) apply(c *grant.Client) {
 	c.ClientSecret, c.TokenEndpointAuthMethod, c.Scopes, c.Prompt = grant.Secret(s.Secret), s.AuthMethod, s.Scopes, s.Prompt
 	c.LoginHint, c.ACRValues, c.MaxAge, c.Audience, c.Resources = s.LoginHint, s.ACRValues, s.MaxAge, s.Audience, s.Resources
 	c.AuthorizationParameters, c.TokenParameters = s.AuthParams, s.TokenParams
-	c.IDTokenSignedResponseAlg, c.RequireAuthTime, c.DefaultMaxAge = s.IDTokenAlg, s.RequireAuthTime, s.DefaultMaxAge
+	c.IDTokenSignedResponseAlg, c.UserinfoSignedResponseAlg = s.IDTokenAlg, s.UserinfoAlg
+	c.RequireAuthTime, c.DefaultMaxAge = s.RequireAuthTime, s.DefaultMaxAge
 	c.ClockSkew, c.ClockTolerance, c.UseMTLSEndpointAliases = s.ClockSkew, s.ClockTolerance, s.MTLSAliases
 	c.AllowInsecureRequests = s.Insecure
 	if s.Server != nil {
