@@ -78,7 +78,11 @@ func (c *Client) checkLogin(as *AuthorizationServer) error {
 	if c.MaxAge != nil && (*c.MaxAge < 0 || !slices.Contains(c.scopes(), "openid")) {
 		return argumentError("max_age must not be negative, and needs the scope openid")
 	}
-	if _, err := c.clientAuth(as, nil); err != nil {
+	auth, err := c.clientAuth(as, nil)
+	if err != nil {
+		return err
+	}
+	if err := checkCertificate(auth, c.httpClient(nil)); err != nil {
 		return err
 	}
 	if methods := as.CodeChallengeMethodsSupported; methods != nil && !slices.Contains(methods, "S256") {

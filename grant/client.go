@@ -49,6 +49,7 @@ package grant
 
 import (
 	"context"
+	"crypto"
 	"fmt"
 	"io"
 	"maps"
@@ -80,11 +81,24 @@ type Client struct {
 	ClientID string
 	// ClientSecret is client_secret, empty for a public client.
 	ClientSecret Secret
+	// Key is the private key that signs for a client with private_key_jwt,
+	// KeyID its kid where the server has to be told. The key may live in a
+	// device. RSA keys have 2048 bits or more.
+	Key   crypto.Signer `json:"-" xml:"-"`
+	KeyID string
 	// TokenEndpointAuthMethod is how the client was registered to
-	// authenticate: none, client_secret_basic or client_secret_post. Empty
-	// means none without a secret; with one, it depends on the server.
+	// authenticate: none, client_secret_basic, client_secret_post,
+	// client_secret_jwt, private_key_jwt, tls_client_auth or
+	// self_signed_tls_client_auth. Empty means private_key_jwt with a Key, and
+	// with a ClientSecret one that the server offers; with neither it means
+	// none, or that of the HTTP client's certificate where the server offers one.
 	TokenEndpointAuthMethod string
-	// Auth replaces ClientSecret and TokenEndpointAuthMethod; nil for those.
+	// TokenEndpointAuthSigningAlg pins the algorithm of client_secret_jwt and
+	// private_key_jwt. Empty: one of those that the server lists and the key can
+	// do.
+	TokenEndpointAuthSigningAlg string
+	// Auth replaces ClientSecret, Key and TokenEndpointAuthMethod; nil for
+	// those.
 	Auth ClientAuth
 
 	// Scopes are the scopes to ask for. With "openid" among them an ID token
@@ -123,7 +137,9 @@ type Client struct {
 	// negative value none.
 	ClockTolerance time.Duration
 	// UseMTLSEndpointAliases uses the endpoints for clients with a
-	// certificate where the server has them (RFC 8705, section 5).
+	// certificate where the server has them (RFC 8705, section 5). Set it for a
+	// client that authenticates otherwise and has its tokens bound to its
+	// certificate; tls_client_auth and self_signed_tls_client_auth imply it.
 	UseMTLSEndpointAliases bool
 
 	// HTTPClient makes every request; nil means one of the Client's own.

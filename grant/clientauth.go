@@ -11,10 +11,14 @@ import (
 )
 
 // A ClientAuth authenticates a client at the endpoints of its server (RFC
-// 6749, section 2.3). None, ClientSecretBasic and ClientSecretPost return one.
+// 6749, section 2.3). None, ClientSecretBasic, ClientSecretPost,
+// ClientSecretJWT, PrivateKeyJWT, TLSClientAuth and SelfSignedTLSClientAuth
+// return one.
 type ClientAuth interface {
 	// Method is the registered name, as in token_endpoint_auth_method.
 	Method() string
+	// check finds mistakes before a request, or a person, is sent anywhere.
+	check(as *AuthorizationServer, client *Client) error
 	authenticate(*authentication) error
 }
 
@@ -40,15 +44,22 @@ func ClientSecretPost(secret Secret) ClientAuth {
 	return &clientSecretPost{func() Secret { return secret }}
 }
 
+// The methods of OpenID Connect Core 1.0, section 9, and RFC 8705, section 2.
 const (
-	methodNone              = "none"
-	methodClientSecretBasic = "client_secret_basic"
-	methodClientSecretPost  = "client_secret_post"
+	methodNone                    = "none"
+	methodClientSecretBasic       = "client_secret_basic"
+	methodClientSecretPost        = "client_secret_post"
+	methodClientSecretJWT         = "client_secret_jwt"
+	methodPrivateKeyJWT           = "private_key_jwt"
+	methodTLSClientAuth           = "tls_client_auth"
+	methodSelfSignedTLSClientAuth = "self_signed_tls_client_auth"
 )
 
 type none struct{}
 
 func (none) Method() string { return methodNone }
+
+func (none) check(*AuthorizationServer, *Client) error { return nil }
 
 func (none) authenticate(r *authentication) error {
 	r.form.Set("client_id", r.client.ClientID)
@@ -62,6 +73,10 @@ func (*clientSecretBasic) Method() string { return methodClientSecretBasic }
 
 func (a *clientSecretBasic) Format(f fmt.State, _ rune) { io.WriteString(f, a.Method()) }
 
+func (a *clientSecretBasic) check(*AuthorizationServer, *Client) error {
+	return checkSecret(a.secret())
+}
+
 func (a *clientSecretBasic) authenticate(r *authentication) error {
 	credentials := encodeCredential(r.client.ClientID) + ":" + encodeCredential(string(a.secret()))
 	r.header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(credentials)))
@@ -74,9 +89,18 @@ func (*clientSecretPost) Method() string { return methodClientSecretPost }
 
 func (a *clientSecretPost) Format(f fmt.State, _ rune) { io.WriteString(f, a.Method()) }
 
+func (a *clientSecretPost) check(*AuthorizationServer, *Client) error { return checkSecret(a.secret()) }
+
 func (a *clientSecretPost) authenticate(r *authentication) error {
 	r.form.Set("client_id", r.client.ClientID)
 	r.form.Set("client_secret", string(a.secret()))
+	return nil
+}
+
+func checkSecret(secret Secret) error {
+	if secret == "" {
+		return argumentError("the client secret is empty")
+	}
 	return nil
 }
 
@@ -109,13 +133,13 @@ func (c *Client) clientAuth(as *AuthorizationServer, override ClientAuth) (Clien
 		auth = c.Auth
 	}
 	if auth == nil {
-		return c.registeredAuth(as)
+		var err error
+		if auth, err = c.registeredAuth(as); err != nil {
+			return nil, err
+		}
 	}
-	if a, ok := auth.(*clientSecretBasic); ok && a.secret() == "" {
-		return nil, argumentError("the client secret is empty")
-	}
-	if a, ok := auth.(*clientSecretPost); ok && a.secret() == "" {
-		return nil, argumentError("the client secret is empty")
+	if err := auth.check(as, c); err != nil {
+		return nil, err
 	}
 	return auth, nil
 }
@@ -123,41 +147,74 @@ func (c *Client) clientAuth(as *AuthorizationServer, override ClientAuth) (Clien
 func (c *Client) registeredAuth(as *AuthorizationServer) (ClientAuth, error) {
 	method := c.TokenEndpointAuthMethod
 	if method == "" {
-		method = c.chooseMethod(as)
+		var err error
+		if method, err = c.chooseMethod(as); err != nil {
+			return nil, err
+		}
 	}
-	if !slices.Contains([]string{methodNone, methodClientSecretBasic, methodClientSecretPost}, method) {
+	auth := c.authFor(method)
+	if auth == nil {
 		return nil, argumentError("the client authentication method %q is not supported", method)
 	}
-	if method == methodNone && c.ClientSecret != "" {
-		return nil, argumentError("a client with the method none has no client secret")
-	}
-	if method != methodNone && c.ClientSecret == "" {
+	switch takesSecret := strings.HasPrefix(method, "client_secret_"); {
+	case takesSecret && c.ClientSecret == "":
 		return nil, argumentError("the method %s needs a client secret", method)
+	case !takesSecret && c.ClientSecret != "":
+		return nil, argumentError("a client with the method %s has no client secret", method)
+	case method == methodPrivateKeyJWT && c.Key == nil:
+		return nil, argumentError("the method %s needs a key", method)
 	}
-	switch method {
-	case methodClientSecretBasic:
-		return ClientSecretBasic(c.ClientSecret), nil
-	case methodClientSecretPost:
-		return ClientSecretPost(c.ClientSecret), nil
-	}
-	return None(), nil
+	return auth, nil
 }
 
-// chooseMethod picks client_secret_basic for a client with a secret, as RFC
-// 6749 wants every server to support it. It picks client_secret_post where the
-// server offers only that, and where it offers both and the credentials have
-// characters that some servers decode and others do not.
-func (c *Client) chooseMethod(as *AuthorizationServer) string {
-	if c.ClientSecret == "" {
-		return methodNone
+// authFor returns nil for a method that is not known.
+func (c *Client) authFor(method string) ClientAuth {
+	switch method {
+	case methodNone:
+		return None()
+	case methodClientSecretBasic:
+		return ClientSecretBasic(c.ClientSecret)
+	case methodClientSecretPost:
+		return ClientSecretPost(c.ClientSecret)
+	case methodClientSecretJWT:
+		return ClientSecretJWT(c.ClientSecret)
+	case methodPrivateKeyJWT:
+		return PrivateKeyJWT(c.Key, c.KeyID)
+	case methodTLSClientAuth:
+		return TLSClientAuth()
+	case methodSelfSignedTLSClientAuth:
+		return SelfSignedTLSClientAuth()
 	}
+	return nil
+}
+
+// chooseMethod picks the method that fits what the client has: a key, a secret,
+// or neither.
+func (c *Client) chooseMethod(as *AuthorizationServer) (string, error) {
+	switch {
+	case c.Key != nil && c.ClientSecret != "":
+		return "", argumentError("a client with a key and a secret needs a client authentication method")
+	case c.Key != nil:
+		return methodPrivateKeyJWT, nil
+	case c.ClientSecret != "":
+		return c.chooseSecretMethod(as), nil
+	}
+	return c.chooseBareMethod(as), nil
+}
+
+// chooseSecretMethod picks client_secret_basic, as RFC 6749 wants every server
+// to support it. It picks client_secret_post where the server offers only that,
+// and where it offers both and the credentials have characters that some servers
+// decode and others do not; and client_secret_jwt where it offers neither.
+func (c *Client) chooseSecretMethod(as *AuthorizationServer) string {
 	offered := as.TokenEndpointAuthMethodsSupported
-	if !slices.Contains(offered, methodClientSecretPost) {
-		return methodClientSecretBasic
-	}
+	basic, post := slices.Contains(offered, methodClientSecretBasic), slices.Contains(offered, methodClientSecretPost)
 	credentials := c.ClientID + string(c.ClientSecret)
-	if slices.Contains(offered, methodClientSecretBasic) && encodeCredential(credentials) == credentials {
-		return methodClientSecretBasic
+	switch {
+	case post && (!basic || encodeCredential(credentials) != credentials):
+		return methodClientSecretPost
+	case !basic && slices.Contains(offered, methodClientSecretJWT):
+		return methodClientSecretJWT
 	}
-	return methodClientSecretPost
+	return methodClientSecretBasic
 }

@@ -1,6 +1,7 @@
 package grant_test
 
 import (
+	"crypto"
 	"encoding/base64"
 	"net/url"
 	"regexp"
@@ -76,10 +77,11 @@ func TestClientAuthChoice(t *testing.T) {
 	tests := []struct {
 		name, method string
 		secret       grant.Secret
+		key          crypto.Signer
 		auth         grant.ClientAuth
 		override     grant.ClientAuth
 		offered      []string
-		want         string // "none", "basic", "post", or an outcome
+		want         string // "none", "basic", "post", "assertion", or an outcome
 	}{
 		{name: "D02 public client", want: "none"},
 		{name: "D02 public client of a server that does not list none", offered: basicAndPost, want: "none"},
@@ -87,6 +89,16 @@ func TestClientAuthChoice(t *testing.T) {
 		{name: "R088 secret, server lists others", secret: "s", offered: []string{"private_key_jwt"}, want: "basic"},
 		{name: "secret, server wants post", secret: "s", offered: []string{"client_secret_post"}, want: "post"},
 		{name: "secret, server takes both", secret: "s", offered: basicAndPost, want: "post"}, // the client_id has a colon
+		{name: "secret, server takes both and client_secret_jwt", secret: "s", offered: append(basicAndPost, "client_secret_jwt"), want: "post"},
+		{name: "secret, server takes client_secret_jwt only", secret: "s", offered: []string{"private_key_jwt", "client_secret_jwt"}, want: "assertion"},
+		{name: "secret, server lists nothing", secret: "s", offered: []string{}, want: "basic"},
+		{name: "key", key: keyES, want: "assertion"},
+		{name: "R088 key, server lists others", key: keyES, offered: basicAndPost, want: "assertion"},
+		{name: "D01 method private_key_jwt", method: "private_key_jwt", key: keyES, want: "assertion"},
+		{name: "D01 method client_secret_jwt", method: "client_secret_jwt", secret: "s", want: "assertion"},
+		{name: "D03 a key does not matter to other methods", method: "none", key: keyES, want: "none"},
+		{name: "D03 tls_client_auth", method: "tls_client_auth", want: "none"},
+		{name: "D03 self_signed_tls_client_auth", method: "self_signed_tls_client_auth", key: keyES, want: "none"},
 		{name: "D01 method none", method: "none", want: "none"},
 		{name: "D01 method basic", method: "client_secret_basic", secret: "s", offered: []string{"client_secret_post"}, want: "basic"},
 		{name: "D01 method post", method: "client_secret_post", secret: "s", want: "post"},
@@ -106,6 +118,7 @@ func TestClientAuthChoice(t *testing.T) {
 			as, client := newServer(), newClient(p)
 			as.TokenEndpointAuthMethodsSupported = test.offered
 			client.TokenEndpointAuthMethod, client.ClientSecret, client.Auth = test.method, test.secret, test.auth
+			client.Key = test.key
 			_, err := senders[1].send(t.Context(), t, as, client, &grant.TokenEndpointRequestOptions{ClientAuth: test.override})
 			if err != nil {
 				wantOutcome(t, err, test.want)
@@ -117,6 +130,9 @@ func TestClientAuthChoice(t *testing.T) {
 			}
 			if r.header.Get("Authorization") != "" {
 				got = "basic"
+			}
+			if r.form.Has("client_assertion") {
+				got = "assertion"
 			}
 			if got != test.want {
 				t.Errorf("%s was used, want %s", got, test.want)
@@ -152,6 +168,7 @@ func TestUnknownMethodIsNamed(t *testing.T) {
 func TestClientAuthMethod(t *testing.T) {
 	for want, auth := range map[string]grant.ClientAuth{
 		"none": grant.None(), "client_secret_basic": grant.ClientSecretBasic("s"), "client_secret_post": grant.ClientSecretPost("s"),
+		"tls_client_auth": grant.TLSClientAuth(), "self_signed_tls_client_auth": grant.SelfSignedTLSClientAuth(),
 	} {
 		if got := auth.Method(); got != want {
 			t.Errorf("method %q, want %q", got, want)

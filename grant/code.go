@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"net/http"
@@ -97,12 +98,14 @@ func tokenRequest(ctx context.Context, as *AuthorizationServer, client *Client, 
 // post sends an authenticated form. What the library sets wins over what the
 // caller added.
 func post(ctx context.Context, as *AuthorizationServer, client *Client, endpoint, accept string, own url.Values, opts *TokenEndpointRequestOptions) (*http.Response, error) {
-	u, err := as.endpoint(endpoint, client, opts.AllowInsecureRequests)
-	if err != nil {
+	auth, authErr := client.clientAuth(as, opts.ClientAuth)
+	aliases := client.UseMTLSEndpointAliases || usesCertificate(auth)
+	u, err := as.endpointURL(endpoint, aliases, opts.AllowInsecureRequests)
+	if err = cmp.Or(err, authErr); err != nil {
 		return nil, err
 	}
-	auth, err := client.clientAuth(as, opts.ClientAuth)
-	if err != nil {
+	httpClient := client.httpClient(opts.HTTPClient)
+	if err := checkCertificate(auth, httpClient); err != nil {
 		return nil, err
 	}
 	form := url.Values{}
@@ -121,7 +124,7 @@ func post(ctx context.Context, as *AuthorizationServer, client *Client, endpoint
 		return nil, err
 	}
 	maps.Copy(req.Header, credentials)
-	return send(client.httpClient(opts.HTTPClient), req)
+	return send(httpClient, req)
 }
 
 func isCredential(name string) bool {

@@ -195,10 +195,16 @@ func (as *AuthorizationServer) assert() error {
 }
 
 // endpoint returns the URL of a member, or of its mTLS alias where the client
-// uses those (RFC 8705, section 5).
+// uses those.
 func (as *AuthorizationServer) endpoint(name string, client *Client, insecure bool) (*url.URL, error) {
+	return as.endpointURL(name, client.usesAliases(as), insecure)
+}
+
+// endpointURL: a client with a certificate "MUST use the alias URL of the
+// endpoint [...] when present" (RFC 8705, section 5).
+func (as *AuthorizationServer) endpointURL(name string, aliases, insecure bool) (*url.URL, error) {
 	value, present := *as.members()[name].(*string), false
-	if client.UseMTLSEndpointAliases && !neverAliased[name] {
+	if aliases && !neverAliased[name] {
 		if alias, ok := as.MTLSEndpointAliases[name]; ok {
 			// An alias that is unusable is an error; it does not fall back.
 			value, present, name = alias, true, "mtls_endpoint_aliases."+name

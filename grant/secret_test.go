@@ -113,7 +113,13 @@ func TestTypesHideSecrets(t *testing.T) {
 	wantHidden(t, "*IDToken", token.IDToken, append(secrets, "PERSON@4715")...)
 	wantHidden(t, "http.Response", resp, secrets...)
 	wantHidden(t, "AuthorizationServer", client.Server, secrets...)
-	for name, auth := range map[string]grant.ClientAuth{"basic": grant.ClientSecretBasic(secretOfClient), "post": grant.ClientSecretPost(secretOfClient)} {
+	private := []string{keyES.D.String(), string(keyES.D.Bytes())}
+	wantHidden(t, "Client with a key", &grant.Client{Key: keyES}, private...)
+	for name, auth := range map[string]grant.ClientAuth{
+		"basic": grant.ClientSecretBasic(secretOfClient), "post": grant.ClientSecretPost(secretOfClient),
+		"client_secret_jwt": grant.ClientSecretJWT(secretOfClient), "private_key_jwt": grant.PrivateKeyJWT(keyES, "key 1"),
+	} {
+		secrets := append(private, secrets...)
 		wantHidden(t, name, auth, secrets...)
 		wantHidden(t, name+" of a client", &grant.Client{Auth: auth}, secrets...)
 		wantHidden(t, name+" of options", &grant.TokenEndpointRequestOptions{ClientAuth: auth}, secrets...)
@@ -186,7 +192,7 @@ func TestFailuresHideSecrets(t *testing.T) {
 		"network":          func(*http.Request) (*http.Response, error) { return nil, errors.New("no route") },
 	}
 	for name, answer := range tests {
-		for _, auth := range []grant.ClientAuth{nil, grant.ClientSecretPost(secretOfClient)} {
+		for _, auth := range []grant.ClientAuth{nil, grant.ClientSecretPost(secretOfClient), grant.ClientSecretJWT(secretOfClient)} {
 			t.Run(name, func(t *testing.T) {
 				p, client := newOIDC()
 				client.ClientSecret, client.Auth = secretOfClient, auth
@@ -204,7 +210,7 @@ func TestFailuresHideSecrets(t *testing.T) {
 					if _, password, ok := req.BasicAuth(); ok {
 						login["BASIC"] = password
 					}
-					login["FORM"] = strings.Join(slices.Concat(form["code"], form["refresh_token"], form["token"], form["client_secret"]), " ")
+					login["FORM"] = strings.Join(slices.Concat(form["code"], form["refresh_token"], form["token"], form["client_secret"], form["client_assertion"]), " ")
 					resp, err := answer(req)
 					if err == nil {
 						echo(resp, login)

@@ -5,14 +5,19 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/rsa"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"math/big"
 	"slices"
+	"strings"
 
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/cryptosigner"
 )
 
 // A signer makes the JWTs that this package sends: client assertions, DPoP
@@ -24,14 +29,17 @@ type signer struct {
 }
 
 // newSigner chooses the algorithm for a private key: the pinned one, or the
-// first that the key can do and the server offers, or, where the server offers
-// none in particular, the usual one of the key's type.
+// first that the key can do and the server offers. Where the server does not say,
+// RSA keys sign with RS256, which "servers SHOULD support" (RFC 8414, section 2).
 func newSigner(key crypto.Signer, pinned string, offered []string) (*signer, error) {
 	able, err := signingAlgorithms(key)
 	if err != nil {
 		return nil, err
 	}
 	alg := able[0]
+	if slices.Contains(able, "RS256") {
+		alg = "RS256"
+	}
 	switch {
 	case pinned != "":
 		if !slices.Contains(able, pinned) {
@@ -83,43 +91,66 @@ func (s *signer) sign(header, claims map[string]any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if s.alg == "Ed25519" {
-		return s.signEd25519(header, payload)
-	}
-	options := new(jose.SignerOptions)
-	for name, value := range header {
-		options.WithHeader(jose.HeaderKey(name), value)
-	}
-	jws, err := jose.NewSigner(jose.SigningKey{
-		Algorithm: jose.SignatureAlgorithm(s.alg), Key: cryptosigner.Opaque(s.key()),
-	}, options)
+	protected := map[string]any{"alg": s.alg}
+	maps.Copy(protected, header)
+	signed, err := compactJWS(protected, payload, s.signature)
 	if err != nil {
 		return "", fmt.Errorf("sign with %s: %w", s.alg, err)
 	}
-	signed, err := jws.Sign(payload)
-	if err != nil {
-		return "", fmt.Errorf("sign with %s: %w", s.alg, err)
-	}
-	return signed.CompactSerialize()
+	return signed, nil
 }
 
-// signEd25519 is for the algorithm's own name (RFC 9864, section 2.2), which
-// go-jose does not know.
-func (s *signer) signEd25519(header map[string]any, payload []byte) (string, error) {
-	protected := map[string]any{"alg": s.alg}
-	for name, value := range header {
-		protected[name] = value
-	}
-	encoded, err := json.Marshal(protected)
+// compactJWS is RFC 7515, section 7.1, with a signature of the signing input.
+func compactJWS(header map[string]any, payload []byte, signature func(input []byte) ([]byte, error)) (string, error) {
+	encoded, err := json.Marshal(header)
 	if err != nil {
 		return "", err
 	}
 	input := base64.RawURLEncoding.EncodeToString(encoded) + "." + base64.RawURLEncoding.EncodeToString(payload)
-	signature, err := s.key().Sign(nil, []byte(input), crypto.Hash(0))
+	signed, err := signature([]byte(input))
 	if err != nil {
-		return "", fmt.Errorf("sign with %s: %w", s.alg, err)
+		return "", err
 	}
-	return input + "." + base64.RawURLEncoding.EncodeToString(signature), nil
+	return input + "." + base64.RawURLEncoding.EncodeToString(signed), nil
+}
+
+// signature is RFC 7518, sections 3.3 to 3.5, and RFC 8037, section 3.1. go-jose
+// is of no help: its signer for keys in devices makes the salt of RSASSA-PSS as
+// long as it can, and RFC 7518 wants it as long as the hash.
+func (s *signer) signature(input []byte) ([]byte, error) {
+	a, key := algorithms[s.alg], s.key()
+	if a.keyType == "OKP" {
+		return key.Sign(rand.Reader, input, crypto.Hash(0))
+	}
+	h := a.hash.New()
+	h.Write(input)
+	digest := h.Sum(nil)
+	switch {
+	case a.keyType == "EC":
+		der, err := key.Sign(rand.Reader, digest, a.hash)
+		if err != nil {
+			return nil, err
+		}
+		return rawECDSA(der, key.Public())
+	case strings.HasPrefix(s.alg, "PS"):
+		return key.Sign(rand.Reader, digest, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: a.hash})
+	}
+	return key.Sign(rand.Reader, digest, a.hash)
+}
+
+// rawECDSA turns an ASN.1 signature into R and S, each as long as the order of
+// the curve (RFC 7518, section 3.4).
+func rawECDSA(der []byte, key crypto.PublicKey) ([]byte, error) {
+	var signature struct{ R, S *big.Int }
+	if rest, err := asn1.Unmarshal(der, &signature); err != nil || len(rest) > 0 {
+		return nil, errors.New("the key returned no ECDSA signature")
+	}
+	order := key.(*ecdsa.PublicKey).Params().N
+	if signature.R.Sign() <= 0 || signature.S.Sign() <= 0 || signature.R.Cmp(order) >= 0 || signature.S.Cmp(order) >= 0 {
+		return nil, errors.New("the key returned an ECDSA signature of another curve")
+	}
+	size := (order.BitLen() + 7) / 8
+	return append(signature.R.FillBytes(make([]byte, size)), signature.S.FillBytes(make([]byte, size))...), nil
 }
 
 // publicJWK is the public key as a JSON Web Key with the members that identify

@@ -7,8 +7,11 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"encoding/asn1"
 	"errors"
 	"fmt"
+	"io"
+	"math/big"
 	"strings"
 	"testing"
 )
@@ -23,7 +26,8 @@ func TestSign(t *testing.T) {
 		offered []string
 		alg     string
 	}{
-		{"RSA", newRSAKey(t, 2048), "", nil, "PS256"},
+		{"RSA", newRSAKey(t, 2048), "", nil, "RS256"},
+		{"RSA, the better one", newRSAKey(t, 2048), "", []string{"RS256", "PS256"}, "PS256"},
 		{"RSA offered", newRSAKey(t, 2048), "", []string{"RS512", "RS256"}, "RS256"},
 		{"RSA pinned", newRSAKey(t, 2048), "RS384", []string{"PS256"}, "RS384"},
 		{"P-256", newECKey(t, elliptic.P256()), "", []string{"RS256", "ES256"}, "ES256"},
@@ -88,6 +92,48 @@ func TestSignRefusesKeys(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A key in a device may be broken, or be another one than it says.
+func TestSignRefusesBadSignatures(t *testing.T) {
+	key := newECKey(t, elliptic.P256())
+	order := elliptic.P256().Params().N
+	for name, signature := range map[string][]byte{
+		"nothing":       nil,
+		"no ASN.1":      []byte("signature"),
+		"trailing text": append(der(t, big.NewInt(1), big.NewInt(1)), 0),
+		"R is zero":     der(t, big.NewInt(0), big.NewInt(1)),
+		"R is negative": der(t, big.NewInt(-1), big.NewInt(1)),
+		"S is zero":     der(t, big.NewInt(1), big.NewInt(0)),
+		"R too large":   der(t, order, big.NewInt(1)),
+		"S too large":   der(t, big.NewInt(1), order),
+	} {
+		s, err := newSigner(brokenKey{key, signature}, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if signed, err := s.sign(nil, nil); err == nil {
+			t.Errorf("%s became %s", name, signed)
+		}
+	}
+}
+
+func der(t *testing.T, r, s *big.Int) []byte {
+	t.Helper()
+	signature, err := asn1.Marshal(struct{ R, S *big.Int }{r, s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signature
+}
+
+type brokenKey struct {
+	crypto.Signer
+	signature []byte
+}
+
+func (k brokenKey) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) {
+	return k.signature, nil
 }
 
 // An opaqueKey is one that does not leave its device.

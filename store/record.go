@@ -42,8 +42,8 @@ func formatLogin(w io.Writer, issuer, clientID, profile string) {
 }
 
 // Client returns a new client with the settings of the sign-in, for the same
-// issuer. HTTPClient, Header and Auth belong to a process and are not stored;
-// of Auth, the name of its method is.
+// issuer. HTTPClient, Header, Auth and Key belong to a process and are not
+// stored; of Auth, the name of its method is, and of Key that there was one.
 func (r *Record) Client() *grant.Client {
 	client := &grant.Client{Issuer: r.Issuer, ClientID: r.ClientID}
 	if r.settings != nil {

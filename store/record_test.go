@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ func fullClient() *grant.Client {
 			AuthorizationEndpoint: "https://issuer.example/authorize", ScopesSupported: []string{"openid"},
 		},
 		ClientID: "cli", ClientSecret: "hunter2", TokenEndpointAuthMethod: "client_secret_post",
+		TokenEndpointAuthSigningAlg: "HS512", KeyID: "key 1",
 		Scopes: []string{"openid", "é"}, Prompt: "consent", LoginHint: "ada\x7f@example.com", ACRValues: "1", MaxAge: new(0),
 		Audience: "https://api.example", Resources: []string{"https://api.example/"},
 		AuthorizationParameters: url.Values{"a": {"1", "2"}}, TokenParameters: url.Values{"b": {""}},
@@ -75,7 +77,7 @@ func TestRecordRoundTrip(t *testing.T) {
 // TestSettingsAreComplete fails when grant.Client gets a field that nobody has
 // decided about.
 func TestSettingsAreComplete(t *testing.T) {
-	notStored := []string{"HTTPClient", "Header", "Auth"}
+	notStored := []string{"HTTPClient", "Header", "Auth", "Key"}
 	want := fullClient()
 	data, err := fullRecord(t).encode()
 	if err != nil {
@@ -119,6 +121,14 @@ func TestClientWithAuth(t *testing.T) {
 	client := (&Record{Issuer: "i", ClientID: "c", settings: settings}).Client()
 	if client.TokenEndpointAuthMethod != "client_secret_post" || client.ClientSecret != "" {
 		t.Errorf("method %q, secret %q", client.TokenEndpointAuthMethod, string(client.ClientSecret))
+	}
+	settings, err = settingsOf(&grant.Client{Key: ed25519.NewKeyFromSeed(make([]byte, 32)), KeyID: "key 1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client = (&Record{Issuer: "i", ClientID: "c", settings: settings}).Client()
+	if client.TokenEndpointAuthMethod != "private_key_jwt" || client.Key != nil || client.KeyID != "key 1" {
+		t.Errorf("method %q, key %v, kid %q", client.TokenEndpointAuthMethod, client.Key, client.KeyID)
 	}
 	if client := (&Record{Issuer: "i", ClientID: "c"}).Client(); client.Issuer != "i" || client.ClientID != "c" {
 		t.Errorf("without settings: %q, %q", client.Issuer, client.ClientID)

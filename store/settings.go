@@ -15,6 +15,8 @@ type settings struct {
 	Server      json.RawMessage `json:"server,omitzero"` // metadata, where nothing is to be discovered
 	Secret      string          `json:"client_secret,omitzero"`
 	AuthMethod  string          `json:"token_endpoint_auth_method,omitzero"`
+	AuthAlg     string          `json:"token_endpoint_auth_signing_alg,omitzero"`
+	KeyID       string          `json:"kid,omitzero"` // of the key, which is not stored
 	Scopes      []string        `json:"scopes,omitzero"`
 	Prompt      string          `json:"prompt,omitzero"`
 	LoginHint   string          `json:"login_hint,omitzero"`
@@ -38,12 +40,16 @@ type settings struct {
 // settingsOf copies what is to be stored of a client.
 func settingsOf(c *grant.Client) (*settings, error) {
 	s := &settings{
-		Secret: string(c.ClientSecret), AuthMethod: c.TokenEndpointAuthMethod, Scopes: c.Scopes, Prompt: c.Prompt,
+		Secret: string(c.ClientSecret), AuthMethod: c.TokenEndpointAuthMethod, AuthAlg: c.TokenEndpointAuthSigningAlg,
+		KeyID: c.KeyID, Scopes: c.Scopes, Prompt: c.Prompt,
 		LoginHint: c.LoginHint, ACRValues: c.ACRValues, MaxAge: c.MaxAge, Audience: c.Audience, Resources: c.Resources,
 		AuthParams: c.AuthorizationParameters, TokenParams: c.TokenParameters,
 		IDTokenAlg: c.IDTokenSignedResponseAlg, UserinfoAlg: c.UserinfoSignedResponseAlg,
 		RequireAuthTime: c.RequireAuthTime, DefaultMaxAge: c.DefaultMaxAge, ClockSkew: c.ClockSkew,
 		ClockTolerance: c.ClockTolerance, MTLSAliases: c.UseMTLSEndpointAliases, Insecure: c.AllowInsecureRequests,
+	}
+	if c.Key != nil && s.AuthMethod == "" {
+		s.AuthMethod = "private_key_jwt" // so that a process without the key does not choose another
 	}
 	if c.Auth != nil {
 		s.Secret, s.AuthMethod = "", c.Auth.Method() // Auth replaces both
@@ -78,6 +84,7 @@ func (s *settings) copy() (*settings, error) {
 // apply gives the settings to a client.
 func (s *settings) apply(c *grant.Client) {
 	c.ClientSecret, c.TokenEndpointAuthMethod, c.Scopes, c.Prompt = grant.Secret(s.Secret), s.AuthMethod, s.Scopes, s.Prompt
+	c.TokenEndpointAuthSigningAlg, c.KeyID = s.AuthAlg, s.KeyID
 	c.LoginHint, c.ACRValues, c.MaxAge, c.Audience, c.Resources = s.LoginHint, s.ACRValues, s.MaxAge, s.Audience, s.Resources
 	c.AuthorizationParameters, c.TokenParameters = s.AuthParams, s.TokenParams
 	c.IDTokenSignedResponseAlg, c.UserinfoSignedResponseAlg = s.IDTokenAlg, s.UserinfoAlg

@@ -24,7 +24,7 @@ func TestArrows(t *testing.T) {
 			module + "/grant", "github.com/zalando/go-keyring", "github.com/godbus/dbus/v5", "golang.org/x/oauth2",
 			"github.com/danieljoos/wincred", "golang.org/x/sys/windows",
 		},
-		module + "/grant":           {"github.com/go-jose/go-jose/v4", "github.com/go-jose/go-jose/v4/cryptosigner", "golang.org/x/oauth2"},
+		module + "/grant":           {"github.com/go-jose/go-jose/v4", "golang.org/x/oauth2"},
 		module + "/internal/issuer": {},
 	}
 	for _, goos := range []string{"linux", "darwin", "windows"} {
