@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -51,19 +50,11 @@ func (c *Client) Authorize(ctx context.Context, redirectURI string) (*Flow, erro
 	if slices.Contains(c.scopes(), "openid") {
 		secrets.nonce = randomValue()
 	}
-	target, err := c.authorizationURL(as, redirectURI, secrets)
+	target, err := c.authorizationURL(as, c.authorizationRequest(redirectURI, secrets))
 	if err != nil {
 		return nil, err
 	}
 	return &Flow{URL: target, RedirectURI: redirectURI, client: c, as: as, secret: func() flowSecrets { return secrets }}, nil
-}
-
-// scopes are those that will be asked for, one by one.
-func (c *Client) scopes() []string {
-	if len(c.Scopes) == 0 {
-		return strings.Fields(c.AuthorizationParameters.Get("scope"))
-	}
-	return strings.Fields(strings.Join(c.Scopes, " "))
 }
 
 // checkLogin finds now what would otherwise fail after the person has signed
@@ -75,8 +66,8 @@ func (c *Client) checkLogin(as *AuthorizationServer) error {
 	if err := assertHeader(c.Header); err != nil {
 		return err
 	}
-	if c.MaxAge != nil && (*c.MaxAge < 0 || !slices.Contains(c.scopes(), "openid")) {
-		return argumentError("max_age must not be negative, and needs the scope openid")
+	if err := c.checkParameters(); err != nil {
+		return err
 	}
 	auth, err := c.clientAuth(as, nil)
 	if err != nil {
@@ -105,45 +96,6 @@ func checkRedirectURI(redirectURI string) error {
 		return argumentError("the redirect URI %q is not an absolute URI without a fragment", redirectURI)
 	}
 	return nil
-}
-
-// authorizationURL keeps the query of the endpoint (RFC 6749, section 3.1), and
-// our parameters win over those in it and over the additional ones.
-func (c *Client) authorizationURL(as *AuthorizationServer, redirectURI string, s flowSecrets) (string, error) {
-	u, err := as.endpoint("authorization_endpoint", c, c.AllowInsecureRequests)
-	if err != nil {
-		return "", err
-	}
-	query, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return "", &CheckError{Check: checkEndpoint, Code: codeInvalidServerMetadata,
-			Reason: "authorization_endpoint in the server's metadata has a malformed query"}
-	}
-	for name, values := range c.AuthorizationParameters {
-		query[name] = values
-	}
-	for name, value := range map[string]string{
-		"prompt": c.Prompt, "login_hint": c.LoginHint, "acr_values": c.ACRValues, "audience": c.Audience,
-		"scope": strings.Join(c.scopes(), " "), "nonce": s.nonce,
-	} {
-		if value != "" {
-			query.Set(name, value)
-		}
-	}
-	if len(c.Resources) > 0 {
-		query["resource"] = c.Resources // RFC 8707, section 2
-	}
-	if c.MaxAge != nil {
-		query.Set("max_age", strconv.Itoa(*c.MaxAge))
-	}
-	query.Set("response_type", "code")
-	query.Set("client_id", c.ClientID)
-	query.Set("redirect_uri", redirectURI)
-	query.Set("state", s.state)
-	query.Set("code_challenge", codeChallenge(s.verifier))
-	query.Set("code_challenge_method", "S256")
-	u.RawQuery, u.Fragment = query.Encode(), ""
-	return u.String(), nil
 }
 
 // Format prints a placeholder for every verb. URL holds the state and the nonce.

@@ -50,6 +50,7 @@ package grant
 import (
 	"context"
 	"crypto"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -104,9 +105,12 @@ type Client struct {
 	// Scopes are the scopes to ask for. With "openid" among them an ID token
 	// is demanded and verified.
 	Scopes []string
-	// Prompt, LoginHint and ACRValues are the parameters of OpenID Connect
-	// Core 1.0, section 3.1.2.1. Empty ones are not sent.
-	Prompt, LoginHint, ACRValues string
+	// Prompt, LoginHint, ACRValues and UILocales are the parameters of OpenID
+	// Connect Core 1.0, section 3.1.2.1. Empty ones are not sent.
+	Prompt, LoginHint, ACRValues, UILocales string
+	// Claims asks for single claims: a JSON object (OpenID Connect Core 1.0,
+	// section 5.5). nil: not sent.
+	Claims json.RawMessage
 	// MaxAge is max_age in seconds, checked against auth_time. nil: not sent.
 	MaxAge *int
 	// Audience is the parameter that some providers know; empty: not sent.
@@ -114,9 +118,14 @@ type Client struct {
 	// Resources are resource indicators, sent as they are on every request
 	// (RFC 8707, section 2).
 	Resources []string
+	// AuthorizationDetails are the permissions to ask for: a JSON array of
+	// objects with a type (RFC 9396, section 2). nil: not sent. What was granted
+	// is in Token.
+	AuthorizationDetails json.RawMessage
 	// AuthorizationParameters and TokenParameters are sent too, to the
 	// authorization and the token endpoint. They cannot override the
-	// parameters of the protocol.
+	// parameters of the protocol, nor those that have a field here and are
+	// set there.
 	AuthorizationParameters, TokenParameters url.Values
 
 	// IDTokenSignedResponseAlg pins the algorithm of ID tokens. Empty: one of

@@ -272,6 +272,9 @@ func (p *tokenProcessor) members(body object, sent time.Time) (*Token, error) {
 			return nil, err
 		}
 	}
+	if details := body["authorization_details"]; len(details) > 0 && details[0] == '[' {
+		token.AuthorizationDetails = details // RFC 9396, section 7
+	}
 	return token, nil
 }
 

@@ -94,8 +94,8 @@ func checkContinuity(previous, next *IDToken) error {
 }
 
 // Refresh gets a new access token without the person. Where the answer leaves
-// them out, the refresh token, the ID token and the scopes of the old token
-// stay. Save the result before you use it: the old refresh token may be spent.
+// them out, the refresh token, the ID token, the scopes and the authorization
+// details of the old token stay. Save the result before you use it: the old refresh token may be spent.
 //
 // LoginRequired tells whether an error means that only a new login helps.
 func (c *Client) Refresh(ctx context.Context, old *Token) (*Token, error) {
@@ -124,6 +124,9 @@ func (c *Client) Refresh(ctx context.Context, old *Token) (*Token, error) {
 	}
 	if token.Scopes == nil {
 		token.Scopes = old.Scopes
+	}
+	if token.AuthorizationDetails == nil {
+		token.AuthorizationDetails = old.AuthorizationDetails
 	}
 	return token, nil
 }

@@ -28,6 +28,9 @@ type Token struct {
 	// server named none; Client fills in what was asked for, which is what that
 	// means.
 	Scopes []string
+	// AuthorizationDetails are the permissions granted, as the server sent them
+	// (RFC 9396, section 7). It is nil when the server named none.
+	AuthorizationDetails json.RawMessage
 	// Expiry is when the access token ends, by this machine's clock. It is the
 	// zero time when the server did not say.
 	Expiry time.Time
@@ -42,8 +45,8 @@ func (t *Token) Valid(minTTL time.Duration) bool {
 	return t != nil && t.AccessToken != "" && (t.Expiry.IsZero() || time.Until(t.Expiry) > minTTL)
 }
 
-// OAuth2 returns the token as golang.org/x/oauth2 knows it, with id_token and
-// scope as extras. It holds the secrets in clear.
+// OAuth2 returns the token as golang.org/x/oauth2 knows it, with id_token, scope
+// and authorization_details as extras. It holds the secrets in clear.
 func (t *Token) OAuth2() *oauth2.Token {
 	token := &oauth2.Token{
 		AccessToken: string(t.AccessToken), TokenType: t.TokenType,
@@ -53,17 +56,22 @@ func (t *Token) OAuth2() *oauth2.Token {
 	if t.IDToken != nil {
 		extra["id_token"] = string(t.IDToken.Raw)
 	}
+	var details any
+	if json.Unmarshal(t.AuthorizationDetails, &details) == nil {
+		extra["authorization_details"] = details
+	}
 	return token.WithExtra(extra)
 }
 
 // storedToken is the form of a Token in a store.
 type storedToken struct {
-	AccessToken  string    `json:"access_token"`
-	TokenType    string    `json:"token_type"`
-	RefreshToken string    `json:"refresh_token,omitempty"`
-	IDToken      string    `json:"id_token,omitempty"`
-	Scopes       []string  `json:"scopes,omitzero"`
-	Expiry       time.Time `json:"expiry,omitzero"`
+	AccessToken  string          `json:"access_token"`
+	TokenType    string          `json:"token_type"`
+	RefreshToken string          `json:"refresh_token,omitempty"`
+	IDToken      string          `json:"id_token,omitempty"`
+	Scopes       []string        `json:"scopes,omitzero"`
+	Details      json.RawMessage `json:"authorization_details,omitzero"`
+	Expiry       time.Time       `json:"expiry,omitzero"`
 }
 
 // MarshalBinary encodes the token for a store, with every secret in clear: one
@@ -71,7 +79,7 @@ type storedToken struct {
 func (t *Token) MarshalBinary() ([]byte, error) {
 	stored := storedToken{
 		AccessToken: string(t.AccessToken), TokenType: t.TokenType, RefreshToken: string(t.RefreshToken),
-		Scopes: t.Scopes, Expiry: t.Expiry.UTC(),
+		Scopes: t.Scopes, Details: t.AuthorizationDetails, Expiry: t.Expiry.UTC(),
 	}
 	if t.IDToken != nil {
 		stored.IDToken = string(t.IDToken.Raw)
@@ -92,7 +100,8 @@ func (t *Token) UnmarshalBinary(data []byte) error {
 	}
 	token := Token{
 		AccessToken: Secret(stored.AccessToken), TokenType: stored.TokenType,
-		RefreshToken: Secret(stored.RefreshToken), Scopes: stored.Scopes, Expiry: stored.Expiry,
+		RefreshToken: Secret(stored.RefreshToken), Scopes: stored.Scopes,
+		AuthorizationDetails: stored.Details, Expiry: stored.Expiry,
 	}
 	if stored.IDToken != "" {
 		parsed, err := parseJWT(kindIDToken, stored.IDToken, nil)

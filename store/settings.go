@@ -21,9 +21,12 @@ type settings struct {
 	Prompt      string          `json:"prompt,omitzero"`
 	LoginHint   string          `json:"login_hint,omitzero"`
 	ACRValues   string          `json:"acr_values,omitzero"`
+	UILocales   string          `json:"ui_locales,omitzero"`
+	Claims      string          `json:"claims,omitzero"` // JSON, kept as it was written
 	MaxAge      *int            `json:"max_age,omitzero"`
 	Audience    string          `json:"audience,omitzero"`
 	Resources   []string        `json:"resources,omitzero"`
+	Details     string          `json:"authorization_details,omitzero"` // JSON, kept as it was written
 	AuthParams  url.Values      `json:"authorization_parameters,omitzero"`
 	TokenParams url.Values      `json:"token_parameters,omitzero"`
 
@@ -43,6 +46,7 @@ func settingsOf(c *grant.Client) (*settings, error) {
 		Secret: string(c.ClientSecret), AuthMethod: c.TokenEndpointAuthMethod, AuthAlg: c.TokenEndpointAuthSigningAlg,
 		KeyID: c.KeyID, Scopes: c.Scopes, Prompt: c.Prompt,
 		LoginHint: c.LoginHint, ACRValues: c.ACRValues, MaxAge: c.MaxAge, Audience: c.Audience, Resources: c.Resources,
+		UILocales: c.UILocales, Claims: string(c.Claims), Details: string(c.AuthorizationDetails),
 		AuthParams: c.AuthorizationParameters, TokenParams: c.TokenParameters,
 		IDTokenAlg: c.IDTokenSignedResponseAlg, UserinfoAlg: c.UserinfoSignedResponseAlg,
 		RequireAuthTime: c.RequireAuthTime, DefaultMaxAge: c.DefaultMaxAge, ClockSkew: c.ClockSkew,
@@ -86,6 +90,7 @@ func (s *settings) apply(c *grant.Client) {
 	c.ClientSecret, c.TokenEndpointAuthMethod, c.Scopes, c.Prompt = grant.Secret(s.Secret), s.AuthMethod, s.Scopes, s.Prompt
 	c.TokenEndpointAuthSigningAlg, c.KeyID = s.AuthAlg, s.KeyID
 	c.LoginHint, c.ACRValues, c.MaxAge, c.Audience, c.Resources = s.LoginHint, s.ACRValues, s.MaxAge, s.Audience, s.Resources
+	c.UILocales, c.Claims, c.AuthorizationDetails = s.UILocales, rawJSON(s.Claims), rawJSON(s.Details)
 	c.AuthorizationParameters, c.TokenParameters = s.AuthParams, s.TokenParams
 	c.IDTokenSignedResponseAlg, c.UserinfoSignedResponseAlg = s.IDTokenAlg, s.UserinfoAlg
 	c.RequireAuthTime, c.DefaultMaxAge = s.RequireAuthTime, s.DefaultMaxAge
@@ -97,4 +102,12 @@ func (s *settings) apply(c *grant.Client) {
 		// cannot be decoded stays empty, and an empty endpoint is refused.
 		_ = json.Unmarshal(s.Server, c.Server)
 	}
+}
+
+// rawJSON is nil for an empty text, which is no JSON.
+func rawJSON(text string) json.RawMessage {
+	if text == "" {
+		return nil
+	}
+	return json.RawMessage(text)
 }

@@ -1,0 +1,106 @@
+package grant
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// scopes are those that will be asked for, one by one.
+func (c *Client) scopes() []string {
+	if len(c.Scopes) == 0 {
+		return strings.Fields(c.AuthorizationParameters.Get("scope"))
+	}
+	return strings.Fields(strings.Join(c.Scopes, " "))
+}
+
+// checkParameters refuses what the server could not understand.
+func (c *Client) checkParameters() error {
+	if c.MaxAge != nil && (*c.MaxAge < 0 || !slices.Contains(c.scopes(), "openid")) {
+		return argumentError("max_age must not be negative, and needs the scope openid")
+	}
+	if c.Claims != nil && !isJSON(c.Claims, '{') {
+		return argumentError("claims is not a JSON object") // OpenID Connect Core 1.0, section 5.5
+	}
+	if c.AuthorizationDetails != nil && !isJSON(c.AuthorizationDetails, '[') {
+		return argumentError("authorization_details is not a JSON array") // RFC 9396, section 2
+	}
+	return nil
+}
+
+// isJSON reports whether data is one JSON value that begins with first.
+func isJSON(data []byte, first byte) bool {
+	text := strings.TrimLeft(string(data), " \t\r\n")
+	return json.Valid(data) && text[0] == first
+}
+
+// authorizationRequest returns the parameters of the authorization request: RFC
+// 6749, section 4.1.1, RFC 7636, section 4.3, and OpenID Connect Core 1.0, section
+// 3.1.2.1. Ours win over the additional ones.
+func (c *Client) authorizationRequest(redirectURI string, s flowSecrets) url.Values {
+	params := url.Values{}
+	for name, values := range c.AuthorizationParameters {
+		if !isOurs(name) {
+			params[name] = slices.Clone(values)
+		}
+	}
+	for name, value := range map[string]string{
+		"scope": strings.Join(c.scopes(), " "), "nonce": s.nonce,
+		"prompt": c.Prompt, "login_hint": c.LoginHint, "acr_values": c.ACRValues, "ui_locales": c.UILocales,
+		"claims": string(c.Claims), "authorization_details": string(c.AuthorizationDetails), "audience": c.Audience,
+	} {
+		if value != "" {
+			params.Set(name, value)
+		}
+	}
+	if len(c.Resources) > 0 {
+		params["resource"] = slices.Clone(c.Resources) // RFC 8707, section 2: as they are, none left out
+	}
+	if c.MaxAge != nil {
+		params.Set("max_age", strconv.Itoa(*c.MaxAge))
+	}
+	params.Set("response_type", "code")
+	params.Set("client_id", c.ClientID)
+	params.Set("redirect_uri", redirectURI)
+	params.Set("state", s.state)
+	params.Set("code_challenge", codeChallenge(s.verifier))
+	params.Set("code_challenge_method", "S256")
+	return params
+}
+
+// isOurs reports whether a parameter of the authorization request is decided here
+// alone, also where it is not sent.
+func isOurs(name string) bool {
+	switch name {
+	case "response_type", "redirect_uri", "state", "nonce", "code_challenge", "code_challenge_method",
+		"response_mode", "request", "request_uri", "dpop_jkt":
+		return true
+	}
+	return isCredential(name)
+}
+
+// authorizationURL adds parameters to the endpoint and keeps its query (RFC 6749,
+// section 3.1), but for names that belong to the request.
+func (c *Client) authorizationURL(as *AuthorizationServer, params url.Values) (string, error) {
+	u, err := as.endpoint("authorization_endpoint", c, c.AllowInsecureRequests)
+	if err != nil {
+		return "", err
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return "", &CheckError{Check: checkEndpoint, Code: codeInvalidServerMetadata,
+			Reason: "authorization_endpoint in the server's metadata has a malformed query"}
+	}
+	for name := range query {
+		if isOurs(name) {
+			delete(query, name)
+		}
+	}
+	for name, values := range params {
+		query[name] = values
+	}
+	u.RawQuery, u.Fragment = query.Encode(), ""
+	return u.String(), nil
+}
