@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A Flow is one login from the authorization request to the token. It is good
@@ -16,6 +17,9 @@ import (
 type Flow struct {
 	// URL is where the person signs in. Show it, or open it in a browser.
 	URL string
+	// URLExpiry is when the server no longer knows what URL refers to, by this
+	// machine's clock. It is the zero time where nothing like that is known.
+	URLExpiry time.Time
 	// RedirectURI is where the answer comes back to.
 	RedirectURI string
 
@@ -32,9 +36,13 @@ type flowSecrets struct{ state, nonce, verifier string }
 // fresh state, a fresh PKCE challenge with S256 (RFC 7636, section 4.3) and,
 // with the scope openid, a fresh nonce.
 //
+// Where the client or the server demands it, the request is pushed to the server
+// first (RFC 9126), and the URL only refers to it.
+//
 // redirectURI is sent as it is; listen on it before you call Authorize. It must
-// be absolute and have no fragment. A server whose metadata lists challenge
-// methods without S256 is refused with a *CheckError.
+// be absolute and have no fragment. A server that cannot do what is demanded is
+// refused with a *CheckError, as is one whose metadata lists challenge methods
+// without S256. Nothing is left out to make it work.
 func (c *Client) Authorize(ctx context.Context, redirectURI string) (*Flow, error) {
 	if err := checkRedirectURI(redirectURI); err != nil {
 		return nil, err
@@ -50,11 +58,18 @@ func (c *Client) Authorize(ctx context.Context, redirectURI string) (*Flow, erro
 	if slices.Contains(c.scopes(), "openid") {
 		secrets.nonce = randomValue()
 	}
-	target, err := c.authorizationURL(as, c.authorizationRequest(redirectURI, secrets))
+	request, err := c.request(ctx, as, redirectURI, secrets)
 	if err != nil {
 		return nil, err
 	}
-	return &Flow{URL: target, RedirectURI: redirectURI, client: c, as: as, secret: func() flowSecrets { return secrets }}, nil
+	target, err := c.authorizationURL(as, request.params)
+	if err != nil {
+		return nil, err
+	}
+	return &Flow{
+		URL: target, URLExpiry: request.expiry, RedirectURI: redirectURI,
+		client: c, as: as, secret: func() flowSecrets { return secrets },
+	}, nil
 }
 
 // checkLogin finds now what would otherwise fail after the person has signed
@@ -80,7 +95,11 @@ func (c *Client) checkLogin(as *AuthorizationServer) error {
 		return &CheckError{Check: checkMetadataS256, Code: codeUnsupported,
 			Reason: "the server does not support PKCE with S256", Expected: "S256", Actual: fmt.Sprint(methods)}
 	}
-	for _, name := range []string{"token_endpoint", "authorization_endpoint"} {
+	endpoints := []string{"token_endpoint", "authorization_endpoint"}
+	if c.pushes(as) {
+		endpoints = append(endpoints, "pushed_authorization_request_endpoint")
+	}
+	for _, name := range endpoints {
 		if _, err := as.endpoint(name, c, c.AllowInsecureRequests); err != nil {
 			return err
 		}

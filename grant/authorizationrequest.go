@@ -1,11 +1,13 @@
 package grant
 
 import (
+	"context"
 	"encoding/json"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // scopes are those that will be asked for, one by one.
@@ -36,10 +38,28 @@ func isJSON(data []byte, first byte) bool {
 	return json.Valid(data) && text[0] == first
 }
 
-// authorizationRequest returns the parameters of the authorization request: RFC
+// An authorizationRequest is what the authorization URL is made of.
+type authorizationRequest struct {
+	params url.Values
+	expiry time.Time // the zero time for no end that is known
+}
+
+// request prepares the authorization request: as plain parameters, or as a
+// reference to those that were sent before.
+func (c *Client) request(ctx context.Context, as *AuthorizationServer, redirectURI string, s flowSecrets) (*authorizationRequest, error) {
+	request := &authorizationRequest{params: c.requestParameters(redirectURI, s)}
+	if c.pushes(as) {
+		if err := c.push(ctx, as, request); err != nil {
+			return nil, scrub(err, s.state, s.nonce)
+		}
+	}
+	return request, nil
+}
+
+// requestParameters returns the parameters of the authorization request: RFC
 // 6749, section 4.1.1, RFC 7636, section 4.3, and OpenID Connect Core 1.0, section
 // 3.1.2.1. Ours win over the additional ones.
-func (c *Client) authorizationRequest(redirectURI string, s flowSecrets) url.Values {
+func (c *Client) requestParameters(redirectURI string, s flowSecrets) url.Values {
 	params := url.Values{}
 	for name, values := range c.AuthorizationParameters {
 		if !isOurs(name) {

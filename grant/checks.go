@@ -19,6 +19,11 @@ const (
 	checkAuthCode      = "authorization_response.code"
 	checkAuthSyntax    = "authorization_response.syntax"
 
+	checkPARStatus     = "par_response.status"
+	checkPARBody       = "par_response.body"
+	checkPARRequestURI = "par_response.request_uri"
+	checkPARExpiresIn  = "par_response.expires_in"
+
 	checkTokenStatus       = "token_response.status"
 	checkTokenBody         = "token_response.body"
 	checkTokenAccessToken  = "token_response.access_token"

@@ -20,8 +20,8 @@
 // Below these stand the steps by themselves, for programs that split the work
 // or want the raw responses: Discover, ValidateAuthResponse,
 // AuthorizationCodeGrantRequest, ProcessAuthorizationCodeResponse, and the same
-// pair for refresh, userinfo and revocation. ParseChallenges reads what any API
-// says when it refuses a token.
+// pair for pushed authorization requests, refresh, userinfo and revocation.
+// ParseChallenges reads what any API says when it refuses a token.
 //
 // # What is refused
 //
@@ -127,6 +127,11 @@ type Client struct {
 	// parameters of the protocol, nor those that have a field here and are
 	// set there.
 	AuthorizationParameters, TokenParameters url.Values
+
+	// RequirePushedAuthorizationRequests sends the authorization request to the
+	// server before the person is sent there (RFC 9126, section 6). It is done
+	// too where the server demands it.
+	RequirePushedAuthorizationRequests bool
 
 	// IDTokenSignedResponseAlg pins the algorithm of ID tokens. Empty: one of
 	// those that the server lists, or else RS256.

@@ -247,7 +247,7 @@ func (p *tokenProcessor) members(body object, sent time.Time) (*Token, error) {
 	}
 	token := &Token{AccessToken: Secret(accessToken), TokenType: lowerASCII(tokenType)}
 	if body.has("expires_in") {
-		life, err := lifetime(body)
+		life, err := lifetime(body, checkTokenExpiresIn)
 		if err != nil {
 			return nil, err
 		}

@@ -31,8 +31,8 @@ type Error struct {
 	// URI is error_uri, "" when there is none. It is text from the server, not
 	// a checked URL.
 	URI string
-	// Endpoint names what refused: "authorization", "token", "revocation" or
-	// "userinfo".
+	// Endpoint names what refused: "authorization", "pushed_authorization_request",
+	// "token", "revocation" or "userinfo".
 	Endpoint string
 	// Status is the HTTP status, 0 for an error redirect.
 	Status int

@@ -110,7 +110,8 @@ func (p *provider) one(t *testing.T, path string) request {
 
 // newProvider answers token requests with body and publishes the keys.
 func newProvider(tokenBody string) *provider {
-	return &provider{token: always(200, tokenBody), jwks: always(200, jwks(jwkES, jwkRS)), revocation: always(200, "")}
+	return &provider{token: always(200, tokenBody), jwks: always(200, jwks(jwkES, jwkRS)), revocation: always(200, ""),
+		others: map[string]endpoint{"/par": always(201, `{"request_uri":"urn:example:uri","expires_in":60}`)}}
 }
 
 // response makes an answer; extra are header names and values in turn.
@@ -133,7 +134,8 @@ func newServer() *grant.AuthorizationServer {
 	return &grant.AuthorizationServer{
 		Issuer: issuer, AuthorizationEndpoint: issuer + "/authorize", TokenEndpoint: issuer + "/token",
 		JWKSURI: issuer + "/jwks", RevocationEndpoint: issuer + "/revoke", UserinfoEndpoint: issuer + "/userinfo",
-		IDTokenSigningAlgValuesSupported: []string{"ES256", "RS256", "EdDSA", "Ed25519", "PS256", "ES384", "ES512", "RS384", "RS512", "PS384", "PS512"},
+		PushedAuthorizationRequestEndpoint: issuer + "/par",
+		IDTokenSigningAlgValuesSupported:   []string{"ES256", "RS256", "EdDSA", "Ed25519", "PS256", "ES384", "ES512", "RS384", "RS512", "PS384", "PS512"},
 	}
 }
 

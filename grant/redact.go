@@ -68,7 +68,7 @@ func sentSecrets(req *http.Request) (secrets []string) {
 	if err != nil {
 		return secrets
 	}
-	for _, name := range []string{"code", "code_verifier", "refresh_token", "token", "client_secret", "client_assertion"} {
+	for _, name := range []string{"code", "code_verifier", "refresh_token", "token", "client_secret", "client_assertion", "state", "nonce", "request"} {
 		secrets = append(secrets, values[name]...)
 	}
 	return secrets

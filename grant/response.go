@@ -8,6 +8,7 @@ import (
 
 const (
 	endpointAuthorization = "authorization"
+	endpointPAR           = "pushed_authorization_request"
 	endpointToken         = "token"
 	endpointRevocation    = "revocation"
 	endpointUserinfo      = "userinfo"

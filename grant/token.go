@@ -135,14 +135,14 @@ func asciiJSON(data []byte) []byte {
 // lifetime reads expires_in: a number of seconds, or a string of digits, as
 // some servers send it. Zero is a token that is over. Absurd values are cut to
 // a century, as one server counts in nanoseconds.
-func lifetime(o object) (time.Duration, error) {
+func lifetime(o object, check string) (time.Duration, error) {
 	seconds, ok := o.number("expires_in")
 	if text, isString := o.str("expires_in"); isString {
 		digits, err := strconv.ParseUint(text, 10, 64)
 		seconds, ok = float64(digits), err == nil
 	}
 	if !ok || seconds < 0 {
-		return 0, &CheckError{Check: checkTokenExpiresIn, Code: codeInvalidResponse,
+		return 0, &CheckError{Check: check, Code: codeInvalidResponse,
 			Reason: "expires_in is not a number of seconds"}
 	}
 	const century = 100 * 365 * 24 * 3600

@@ -30,7 +30,8 @@ func fullClient() *grant.Client {
 		Claims: json.RawMessage(`{ "userinfo": {"é": null}}`), AuthorizationDetails: json.RawMessage(`[ {"type":"<a>"} ]`),
 		AuthorizationParameters: url.Values{"a": {"1", "2"}}, TokenParameters: url.Values{"b": {""}},
 		IDTokenSignedResponseAlg: "ES256", UserinfoSignedResponseAlg: "PS256", RequireAuthTime: true, DefaultMaxAge: new(60),
-		ClockSkew: -time.Second, ClockTolerance: time.Minute, UseMTLSEndpointAliases: true, AllowInsecureRequests: true,
+		RequirePushedAuthorizationRequests: true,
+		ClockSkew:                          -time.Second, ClockTolerance: time.Minute, UseMTLSEndpointAliases: true, AllowInsecureRequests: true,
 	}
 }
 

@@ -30,6 +30,7 @@ type settings struct {
 	AuthParams  url.Values      `json:"authorization_parameters,omitzero"`
 	TokenParams url.Values      `json:"token_parameters,omitzero"`
 
+	RequirePAR      bool          `json:"require_pushed_authorization_requests,omitzero"`
 	IDTokenAlg      string        `json:"id_token_signed_response_alg,omitzero"`
 	UserinfoAlg     string        `json:"userinfo_signed_response_alg,omitzero"`
 	RequireAuthTime bool          `json:"require_auth_time,omitzero"`
@@ -48,6 +49,7 @@ func settingsOf(c *grant.Client) (*settings, error) {
 		LoginHint: c.LoginHint, ACRValues: c.ACRValues, MaxAge: c.MaxAge, Audience: c.Audience, Resources: c.Resources,
 		UILocales: c.UILocales, Claims: string(c.Claims), Details: string(c.AuthorizationDetails),
 		AuthParams: c.AuthorizationParameters, TokenParams: c.TokenParameters,
+		RequirePAR: c.RequirePushedAuthorizationRequests,
 		IDTokenAlg: c.IDTokenSignedResponseAlg, UserinfoAlg: c.UserinfoSignedResponseAlg,
 		RequireAuthTime: c.RequireAuthTime, DefaultMaxAge: c.DefaultMaxAge, ClockSkew: c.ClockSkew,
 		ClockTolerance: c.ClockTolerance, MTLSAliases: c.UseMTLSEndpointAliases, Insecure: c.AllowInsecureRequests,
@@ -92,6 +94,7 @@ func (s *settings) apply(c *grant.Client) {
 	c.LoginHint, c.ACRValues, c.MaxAge, c.Audience, c.Resources = s.LoginHint, s.ACRValues, s.MaxAge, s.Audience, s.Resources
 	c.UILocales, c.Claims, c.AuthorizationDetails = s.UILocales, rawJSON(s.Claims), rawJSON(s.Details)
 	c.AuthorizationParameters, c.TokenParameters = s.AuthParams, s.TokenParams
+	c.RequirePushedAuthorizationRequests = s.RequirePAR
 	c.IDTokenSignedResponseAlg, c.UserinfoSignedResponseAlg = s.IDTokenAlg, s.UserinfoAlg
 	c.RequireAuthTime, c.DefaultMaxAge = s.RequireAuthTime, s.DefaultMaxAge
 	c.ClockSkew, c.ClockTolerance, c.UseMTLSEndpointAliases = s.ClockSkew, s.ClockTolerance, s.MTLSAliases
