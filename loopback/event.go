@@ -1,5 +1,7 @@
 package loopback
 
+import "time"
+
 // An EventKind says what has happened.
 type EventKind int
 
@@ -32,6 +34,9 @@ type Event struct {
 	RedirectURI string
 	// URL is the authorization URL: AuthorizationURL and BrowserFailed.
 	URL string
+	// URLExpiry is when URL is of no more use, the zero time where that is not
+	// known: AuthorizationURL.
+	URLExpiry time.Time
 	// Reason is one of a fixed set of short texts: Ignored.
 	Reason string
 	// Ignored counts what was ignored so far, by reason: Waiting.

@@ -126,7 +126,7 @@ func Login(ctx context.Context, client *grant.Client, opts *Options) (*grant.Tok
 	if err != nil {
 		return nil, err
 	}
-	notify(Event{Kind: AuthorizationURL, URL: flow.URL})
+	notify(Event{Kind: AuthorizationURL, URL: flow.URL, URLExpiry: flow.URLExpiry})
 
 	var beside sync.WaitGroup
 	defer beside.Wait()

@@ -137,6 +137,9 @@ func checkHint(e *grant.CheckError) string {
 	case "metadata.location":
 		return "check --issuer; for an issuer without metadata give --authorization-endpoint and --token-endpoint"
 	case "metadata.endpoint":
+		if strings.HasSuffix(e.Reason, "pushed_authorization_request_endpoint") {
+			return "the provider takes no pushed requests; leave --par out"
+		}
 		return "give the endpoint with --authorization-endpoint, --token-endpoint or --jwks-uri"
 	case "url.scheme":
 		return "use https; http is for loopback hosts only, as everybody on the way could read the tokens"

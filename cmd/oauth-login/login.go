@@ -52,6 +52,7 @@ func (p *program) loginAgain(ctx context.Context, o *options) error {
 	}
 	client.Prompt = cmp.Or(given.Prompt, client.Prompt)
 	client.LoginHint = cmp.Or(given.LoginHint, client.LoginHint)
+	client.RequirePushedAuthorizationRequests = client.RequirePushedAuthorizationRequests || given.RequirePushedAuthorizationRequests
 	return p.loginAs(ctx, o, client, profile)
 }
 
@@ -198,7 +199,7 @@ func (p *program) notifier(o *options) func(loopback.Event) {
 	return func(e loopback.Event) {
 		switch e.Kind {
 		case loopback.AuthorizationURL:
-			p.say("Open this page to sign in:\n\n%s\n", e.URL)
+			p.say("Open this page to sign in%s:\n\n%s\n", before(e.URLExpiry), e.URL)
 		case loopback.BrowserFailed:
 			p.warning("the browser could not be opened: %v", e.Err)
 			p.hint("open the page above yourself, or name a browser with --browser")
@@ -212,6 +213,14 @@ func (p *program) notifier(o *options) func(loopback.Event) {
 			p.detail(o, "the answer has arrived, fetching the tokens")
 		}
 	}
+}
+
+// before says until when a page can be opened.
+func before(expiry time.Time) string {
+	if expiry.IsZero() {
+		return ""
+	}
+	return ", before " + expiry.Local().Format("15:04:05")
 }
 
 // waitingHint helps with what goes wrong out of our sight: the provider that

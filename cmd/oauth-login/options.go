@@ -36,6 +36,7 @@ type options struct {
 	resources                            []string
 	audience, prompt, loginHint, acr     string
 	maxAge                               int
+	par                                  bool
 	ports, redirectHost                  string
 	redirectURI, callbackPath            string
 	browser                              string
@@ -72,6 +73,7 @@ func (o *options) loginFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.maxAge, "max-age", noMaxAge, "sign in again if the last time was more than `SECONDS` ago")
 	f.Lookup("max-age").DefValue = "0" // so that no default is shown
 	f.StringVar(&o.acr, "acr-values", "", "authentication contexts (`ACR`) to ask for")
+	f.BoolVar(&o.par, "par", false, "push the authorization request to the provider first (RFC 9126)")
 	f.StringArrayVar(&o.authParams, "auth-param", nil, "`KEY=VALUE` to add to the authorization request, repeatable")
 	f.StringArrayVar(&o.tokenParams, "token-param", nil, "`KEY=VALUE` to add to token requests, repeatable")
 	f.StringVar(&o.authorizationEndpoint, "authorization-endpoint", "", "`URL`, for an issuer without metadata")
@@ -108,7 +110,8 @@ func (p *program) client(o *options) (*grant.Client, error) {
 	client := &grant.Client{
 		Issuer: o.issuer, ClientID: o.clientID, TokenEndpointAuthMethod: o.clientAuth,
 		Prompt: o.prompt, LoginHint: o.loginHint, ACRValues: o.acr, Audience: o.audience, Resources: o.resources,
-		AllowInsecureRequests: true, // which means on loopback hosts only
+		RequirePushedAuthorizationRequests: o.par,
+		AllowInsecureRequests:              true, // which means on loopback hosts only
 	}
 	if o.maxAge != noMaxAge {
 		client.MaxAge = &o.maxAge
