@@ -27,27 +27,30 @@ type DamagedError struct {
 
 func (e *DamagedError) Error() string { return "the stored login is damaged: " + e.Reason }
 
-// A Reason says why a keychain cannot be used.
+// A Reason says why a store cannot be used.
 type Reason string
 
 // The reasons of an UnavailableError.
 const (
-	Absent    Reason = "absent"     // there is no keychain
+	Absent    Reason = "absent"     // there is none
 	Locked    Reason = "locked"     // and it was not unlocked, or nobody can be asked to
 	TimedOut  Reason = "timed out"  // it did not answer
 	Denied    Reason = "denied"     // the person or the system refused
 	Full      Reason = "full"       // it takes no more entries
 	TooBig    Reason = "too big"    // the record is larger than an entry may be
 	NotStored Reason = "not stored" // it reported success and did not do what was asked
+	Unsafe    Reason = "unsafe"     // other users can get at what it holds
+	WrongKey  Reason = "wrong key"  // the passphrase or identity is not the one of what is stored
 	Failed    Reason = "failed"     // anything else
 )
 
-// An UnavailableError says that a keychain cannot be used, and why. Tell the
+// An UnavailableError says that a store cannot be used, and why. Tell the
 // reasons apart with errors.As.
 type UnavailableError struct {
 	Reason  Reason
 	Backend string // what people call it, such as "Secret Service"
 	Err     error  // the error underneath, nil for none
+	Hint    string // the best way out, where it takes more than the Reason to know
 }
 
 func (e *UnavailableError) Error() string {
@@ -65,6 +68,10 @@ func (e *UnavailableError) Error() string {
 		text += "is full"
 	case TooBig:
 		text += "cannot hold a login of this size"
+	case Unsafe:
+		text += "is not safe"
+	case WrongKey:
+		text += "does not open with this key"
 	case NotStored:
 		text += "reported success, but did not do what was asked"
 	default:
@@ -82,6 +89,9 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 // Hints are the ways out, for the person: whole sentences without a full stop,
 // the best one first.
 func (e *UnavailableError) Hints() []string {
+	if e.Hint != "" {
+		return []string{e.Hint}
+	}
 	if hints := hints[e.Backend][e.Reason]; hints != nil {
 		return hints
 	}

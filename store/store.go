@@ -19,12 +19,15 @@
 // Keychain or Windows Credential Manager. It protects them at rest and from
 // other users, not from programs of the same user. Nothing falls back to
 // another place when there is no keychain: that is an *UnavailableError, and it
-// comes before the browser opens. Memory keeps tokens as long as the process
-// lives, and any other Store can stand in.
+// comes before the browser opens. For machines without a keychain there is
+// EncryptedFile, and Memory keeps tokens as long as the process lives; both have
+// to be chosen, as any other Store:
 //
-// One login is one item. Its name is a hash of issuer, client and profile, so
-// that a locked keychain tells nobody where the person has accounts. Items of
-// other programs are never touched.
+//	source.Store = &store.EncryptedFile{Identity: "/etc/my-cli/key"} // made by age-keygen
+//
+// One login is one item or file. Its name is a hash of issuer, client and
+// profile, so that a locked keychain tells nobody where the person has accounts.
+// Items of other programs are never touched.
 //
 // # What is promised
 //
@@ -41,7 +44,7 @@
 //	ErrNotFound        nothing is stored
 //	ErrNewer           what is stored is of a newer version of this package
 //	*DamagedError      what is stored cannot be read
-//	*UnavailableError  the keychain cannot be used: why, and what to do
+//	*UnavailableError  the store cannot be used: why, and what to do
 //
 // Refusals by the server are those of package grant.
 package store

@@ -22,7 +22,7 @@ func TestArrows(t *testing.T) {
 		module + "/loopback": {module + "/grant", "github.com/go-chi/chi/v5", "github.com/pkg/browser"},
 		module + "/store": {
 			module + "/grant", "github.com/zalando/go-keyring", "github.com/godbus/dbus/v5", "golang.org/x/oauth2",
-			"github.com/danieljoos/wincred", "golang.org/x/sys/windows",
+			"github.com/danieljoos/wincred", "golang.org/x/sys/windows", "filippo.io/age", "github.com/gofrs/flock",
 		},
 		module + "/grant":           {"github.com/go-jose/go-jose/v4", "golang.org/x/oauth2"},
 		module + "/internal/issuer": {},
