@@ -99,8 +99,8 @@ func (d *directory) lock(ctx context.Context) (unlock func(), err error) {
 		return nil, ctx.Err()
 	}
 	if bounded.Err() != nil {
-		return nil, &UnavailableError{Reason: TimedOut, Err: fmt.Errorf("another process holds %s for %v", file.Path(), lockTimeout),
-			Hint: "look for another oauth-login that was stopped, and end it"}
+		return nil, &UnavailableError{Reason: TimedOut, Err: fmt.Errorf("another process has held %s for %v", file.Path(), lockTimeout),
+			Hint: "end the process that holds it; it may have been stopped"}
 	}
 	return nil, err
 }

@@ -62,6 +62,7 @@ const (
 	encryptedFileName = "encrypted-file store"
 	recordExtension   = ".age"
 	damagedExtension  = ".damaged"
+	markExtension     = ".refreshing" // a checksum of the file whose refresh was begun
 	// sealedMax bounds what is read of one file.
 	sealedMax = recordMax + 64<<10
 )
@@ -130,7 +131,11 @@ func (e *EncryptedFile) Save(ctx context.Context, key string, record []byte) (er
 		if err != nil {
 			return err
 		}
-		return d.replace(key+recordExtension, sealed)
+		if err := d.replace(key+recordExtension, sealed); err != nil {
+			return err
+		}
+		d.root.Remove(key + markExtension) // it is of another record now; if it stays, nobody believes it
+		return nil
 	})
 }
 
@@ -161,12 +166,12 @@ func (e *EncryptedFile) Delete(ctx context.Context, key string) (err error) {
 	defer d.close()
 	return d.locked(ctx, func() error {
 		found := false
-		for _, name := range []string{key + damagedExtension, key + recordExtension} {
+		for _, name := range []string{key + markExtension, key + damagedExtension, key + recordExtension} {
 			err := d.remove(name)
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
-			found = found || err == nil
+			found = found || err == nil && name != key+markExtension
 		}
 		if !found {
 			return ErrNotFound
@@ -198,24 +203,7 @@ func forgetPassphrase(d *directory) error {
 // before there is something to save.
 func (e *EncryptedFile) Probe(ctx context.Context) (err error) {
 	defer e.explain(&err)
-	return e.tryToSave(ctx, noKey, probeSize)
-}
-
-// Preflight tells whether the record under key could be replaced by one that
-// is somewhat larger, before something is done that cannot be undone.
-func (e *EncryptedFile) Preflight(ctx context.Context, key string) (err error) {
-	defer e.explain(&err)
-	return e.tryToSave(ctx, key, probeSize)
-}
-
-const (
-	noKey     = "00000000000000000000000000000000"
-	probeSize = 32 << 10 // bytes; larger than most logins
-)
-
-// tryToSave writes a file of the size of a record and more bytes beyond it.
-func (e *EncryptedFile) tryToSave(ctx context.Context, key string, more int) error {
-	d, err := e.open(ctx, key, createDirectory)
+	d, err := e.open(ctx, noKey, createDirectory)
 	if err != nil {
 		return err
 	}
@@ -223,13 +211,64 @@ func (e *EncryptedFile) tryToSave(ctx context.Context, key string, more int) err
 	if _, err := e.unlock(ctx, d, true); err != nil {
 		return err
 	}
+	return d.locked(ctx, func() error { return d.try(spareSize) })
+}
+
+const (
+	noKey     = "00000000000000000000000000000000"
+	spareSize = 32 << 10 // bytes; most logins are smaller
+)
+
+// Preflight proves that the record under key could be replaced, also by one
+// that is somewhat larger, before its refresh token is spent, and marks that a
+// refresh of it has begun. Without a record, the error is ErrNotFound.
+func (e *EncryptedFile) Preflight(ctx context.Context, key string) (err error) {
+	defer e.explain(&err)
+	d, err := e.open(ctx, key, openDirectory)
+	if err != nil {
+		return notFound(err)
+	}
+	defer d.close()
+	if _, err := d.root.Lstat(key + recordExtension); err != nil {
+		return notFound(err)
+	}
+	if _, err := e.unlock(ctx, d, false); err != nil {
+		return err
+	}
 	return d.locked(ctx, func() error {
-		info, err := d.root.Lstat(key + recordExtension)
-		if err == nil {
-			more += int(min(info.Size(), sealedMax))
+		sealed, err := d.read(key+recordExtension, sealedMax)
+		if err != nil {
+			return notFound(err)
 		}
-		return d.try(more)
+		if err := d.try(len(sealed) + spareSize); err != nil {
+			return err
+		}
+		return d.replace(key+markExtension, []byte(checksum(sealed)))
 	})
+}
+
+// Interrupted reports whether a refresh of the record under key was begun, by
+// Preflight, and what came of it never saved: its refresh token may be spent.
+func (e *EncryptedFile) Interrupted(ctx context.Context, key string) (interrupted bool, err error) {
+	defer e.explain(&err)
+	d, err := e.open(ctx, key, openDirectory)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer d.close()
+	sealed, err := d.read(key+recordExtension, sealedMax)
+	if err == nil {
+		var mark []byte
+		mark, err = d.read(key+markExtension, sealedMax)
+		interrupted = err == nil && string(mark) == checksum(sealed)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return interrupted, err
 }
 
 // open opens the directory with openOrCreate and makes sure that it is private.

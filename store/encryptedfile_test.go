@@ -278,6 +278,37 @@ func TestEncryptedFileWrites(t *testing.T) {
 	}
 }
 
+// TestEncryptedFileInterrupted: a preflight marks the record until it is saved.
+func TestEncryptedFileInterrupted(t *testing.T) {
+	e := &EncryptedFile{Dir: filepath.Join(t.TempDir(), "d"), Identity: newIdentity(t)}
+	expect := func(when string, want bool) {
+		t.Helper()
+		if got, err := e.Interrupted(t.Context(), keyA); err != nil || got != want {
+			t.Errorf("%s: %v, %v; want %v", when, got, err, want)
+		}
+	}
+	if err := e.Preflight(t.Context(), keyA); !errors.Is(err, ErrNotFound) {
+		t.Errorf("without a record: %v", err)
+	}
+	expect("without a record", false)
+	mustSave(t, e, keyA, "one")
+	expect("after a save", false)
+	if err := e.Preflight(t.Context(), keyA); err != nil {
+		t.Fatal(err)
+	}
+	expect("after a preflight", true)
+	mark := readText(t, filepath.Join(e.Dir, keyA+".refreshing"))
+	mustSave(t, e, keyA, "one")
+	expect("after another save", false)
+	expectFiles(t, e.Dir, keyA+".age")
+	writeText(t, filepath.Join(e.Dir, keyA+".refreshing"), mark)
+	expect("with the mark of an older record", false)
+	if err := e.Delete(t.Context(), keyA); err != nil {
+		t.Fatal(err)
+	}
+	expectFiles(t, e.Dir)
+}
+
 // TestEncryptedFileConcurrency: readers see whole records while many write.
 func TestEncryptedFileConcurrency(t *testing.T) {
 	dir, identity := private(t), newIdentity(t)

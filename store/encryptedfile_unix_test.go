@@ -153,7 +153,7 @@ func TestEncryptedFileKilled(t *testing.T) {
 		{name: "delete", old: "old", do: "delete", record: nothing, least: 3},
 		{name: "delete with a passphrase", old: "old", do: "delete", record: nothing, passphrase: true, least: 5},
 		{name: "probe", old: "old", do: "probe", record: "old", least: 3},
-		{name: "preflight", old: "old", do: "preflight", record: "old", least: 3},
+		{name: "preflight", old: "old", do: "preflight", record: "old", least: 8},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
