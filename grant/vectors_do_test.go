@@ -1,0 +1,208 @@
+package grant_test
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/oauth-login/oauth-login/grant"
+)
+
+var operations = map[string]operation{
+	"discover":  doDiscover,
+	"authorize": doAuthorize,
+	"callback":  doCallback,
+	"code":      doCode,
+	"refresh":   doRefresh,
+	"revoke":    doRevoke,
+}
+
+func (v *vector) options(client *grant.Client) *grant.TokenEndpointRequestOptions {
+	return &grant.TokenEndpointRequestOptions{
+		AdditionalParameters: listOf(v.With.AdditionalParameters), AllowInsecureRequests: client.AllowInsecureRequests,
+	}
+}
+
+func doDiscover(ctx context.Context, v *vector, client *grant.Client) (map[string]any, error) {
+	as, err := grant.Discover(ctx, v.With.Issuer, &grant.DiscoverOptions{
+		HTTPClient: client.HTTPClient, Header: client.Header, AllowInsecureRequests: client.AllowInsecureRequests,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return result(as)
+}
+
+// doAuthorize reports the URL apart from its query.
+func doAuthorize(ctx context.Context, v *vector, client *grant.Client) (map[string]any, error) {
+	client.Server = v.Server
+	flow, err := client.Authorize(ctx, v.With.RedirectURI)
+	if err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(flow.URL)
+	if err != nil {
+		return nil, err
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return nil, err
+	}
+	u.RawQuery = ""
+	return map[string]any{"endpoint": u.String(), "query": form(query)}, nil
+}
+
+func callback(v *vector, client *grant.Client) (callback grant.CallbackParameters, err error) {
+	params, err := grant.ParseAuthResponse(v.With.Query)
+	if err != nil {
+		return callback, err
+	}
+	return grant.ValidateAuthResponse(v.Server, client, params, v.With.State)
+}
+
+func doCallback(_ context.Context, v *vector, client *grant.Client) (map[string]any, error) {
+	_, err := callback(v, client)
+	return nil, err
+}
+
+func doCode(ctx context.Context, v *vector, client *grant.Client) (map[string]any, error) {
+	params, err := callback(v, client)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := grant.AuthorizationCodeGrantRequest(ctx, v.Server, client, params, v.With.RedirectURI, v.With.CodeVerifier, v.options(client))
+	if err != nil {
+		return nil, err
+	}
+	token, err := grant.ProcessAuthorizationCodeResponse(ctx, v.Server, client, resp, &grant.ProcessAuthorizationCodeOptions{
+		ExpectedNonce: v.With.Nonce, MaxAge: v.With.MaxAge, RequireIDToken: v.With.RequireIDToken,
+		RecognizedTokenTypes: v.With.TokenTypes, AllowInsecureRequests: client.AllowInsecureRequests,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return tokenResult(token)
+}
+
+func doRefresh(ctx context.Context, v *vector, client *grant.Client) (map[string]any, error) {
+	opts := &grant.ProcessRefreshTokenOptions{RecognizedTokenTypes: v.With.TokenTypes, AllowInsecureRequests: client.AllowInsecureRequests}
+	if v.With.PreviousIDToken != "" {
+		stored := members{"access_token": "old", "token_type": "bearer", "id_token": v.With.PreviousIDToken}
+		var previous grant.Token
+		if err := previous.UnmarshalBinary([]byte(stored.json())); err != nil {
+			return nil, err
+		}
+		opts.PreviousIDToken = previous.IDToken
+	}
+	resp, err := grant.RefreshTokenGrantRequest(ctx, v.Server, client, v.With.RefreshToken, v.options(client))
+	if err != nil {
+		return nil, err
+	}
+	token, err := grant.ProcessRefreshTokenResponse(ctx, v.Server, client, resp, opts)
+	if err != nil {
+		return nil, err
+	}
+	return tokenResult(token)
+}
+
+func doRevoke(ctx context.Context, v *vector, client *grant.Client) (map[string]any, error) {
+	resp, err := grant.RevocationRequest(ctx, v.Server, client, v.With.Token, v.With.TokenTypeHint, v.options(client))
+	if err != nil {
+		return nil, err
+	}
+	return nil, grant.ProcessRevocationResponse(v.Server, client, resp)
+}
+
+// tokenResult has the members of a token response, after the checks, with the
+// claims of the ID token.
+func tokenResult(token *grant.Token) (map[string]any, error) {
+	r := map[string]any{"access_token": string(token.AccessToken), "token_type": token.TokenType}
+	if token.RefreshToken != "" {
+		r["refresh_token"] = string(token.RefreshToken)
+	}
+	if token.Scopes != nil {
+		r["scope"] = token.Scopes
+	}
+	if !token.Expiry.IsZero() {
+		r["expires_in"] = time.Until(token.Expiry).Seconds()
+	}
+	if token.IDToken != nil {
+		claims := map[string]any{}
+		if err := token.IDToken.Claims(&claims); err != nil {
+			return nil, err
+		}
+		r["id_token"] = claims
+	}
+	return result(r)
+}
+
+func errorResult(e *grant.Error) map[string]any {
+	r := map[string]any{"error": e.Code, "endpoint": e.Endpoint}
+	for name, text := range map[string]string{"error_description": e.Description, "error_uri": e.URI} {
+		if text != "" {
+			r[name] = text
+		}
+	}
+	if e.Status != 0 {
+		r["status"] = float64(e.Status)
+	}
+	if e.Challenges != nil {
+		r["challenges"] = challengesResult(e.Challenges)
+	}
+	return r
+}
+
+func challengesResult(challenges []grant.Challenge) (list []any) {
+	for _, c := range challenges {
+		parameters := map[string]any{}
+		for name, value := range c.Parameters {
+			parameters[name] = value
+		}
+		item := map[string]any{"scheme": c.Scheme, "parameters": parameters}
+		if c.Token68 != "" {
+			item["token68"] = c.Token68
+		}
+		list = append(list, item)
+	}
+	return list
+}
+
+// result is v as JSON decodes it.
+func result(v any) (r map[string]any, err error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return r, json.Unmarshal(data, &r)
+}
+
+// form has a string for a single value and an array for several.
+func form(values url.Values) map[string]any {
+	form := map[string]any{}
+	for name, list := range values {
+		if len(list) == 1 {
+			form[name] = list[0]
+			continue
+		}
+		items := make([]any, len(list))
+		for i := range list {
+			items[i] = list[i]
+		}
+		form[name] = items
+	}
+	return form
+}
+
+// headers are those that a vector names, nil for one that is absent.
+func headers(header http.Header, names map[string]any) map[string]any {
+	found := map[string]any{}
+	for name := range names {
+		if values := header.Values(name); len(values) > 0 {
+			maps.Copy(found, form(url.Values{name: values}))
+		}
+	}
+	return found
+}

@@ -1,0 +1,134 @@
+package grant_test
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// An exchange is one request that has to be made and what it is answered with.
+type exchange struct {
+	Request struct {
+		Method  string         `json:"method"`
+		URL     string         `json:"url"`
+		Headers map[string]any `json:"headers"` // a selection; null for one that must not be there
+		Form    map[string]any `json:"form"`    // all of it
+	} `json:"request"`
+	Response struct {
+		Status  int                  `json:"status"`
+		Headers map[string]oneOrMore `json:"headers"`
+		JSON    json.RawMessage      `json:"json"`
+		Body    string               `json:"body"`
+		Times   int                  `json:"times"` // how often Body is repeated; 0 is once
+		Base64  []byte               `json:"base64"`
+	} `json:"response"`
+}
+
+// A script is a server that expects requests in a fixed order.
+type script struct {
+	t    testing.TB
+	left []exchange
+}
+
+func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
+	s.t.Helper()
+	if len(s.left) == 0 {
+		s.t.Errorf("an unexpected request: %s %s", req.Method, req.URL)
+		return nil, errors.New("the script is over")
+	}
+	next := s.left[0]
+	s.left = s.left[1:]
+	next.check(s.t, req)
+	return next.answer(), nil
+}
+
+func (e *exchange) check(t testing.TB, req *http.Request) {
+	t.Helper()
+	if req.Method != e.Request.Method || req.URL.String() != e.Request.URL {
+		t.Errorf("%s %s was requested, want %s %s", req.Method, req.URL, e.Request.Method, e.Request.URL)
+	}
+	wantSelection(t, "header", e.Request.Headers, headers(req.Header, e.Request.Headers))
+	if e.Request.Form == nil {
+		return
+	}
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values, err := url.ParseQuery(string(body))
+	if err != nil {
+		t.Error(err)
+	}
+	got := form(values)
+	wantSelection(t, "form", e.Request.Form, got)
+	for name := range got {
+		if _, wanted := e.Request.Form[name]; !wanted {
+			t.Errorf("the form has %s", name)
+		}
+	}
+}
+
+func (e *exchange) answer() *http.Response {
+	r := e.Response
+	body := strings.Repeat(r.Body, cmp.Or(r.Times, 1)) + string(r.Base64) + string(r.JSON)
+	resp := &http.Response{StatusCode: r.Status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
+	for name, values := range r.Headers {
+		resp.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	return resp
+}
+
+// randomValue is what cannot be guessed: 128 bits or more in base64url.
+var randomValue = regexp.MustCompile(`^[A-Za-z0-9_-]{22,}$`)
+
+// wantSelection compares JSON values. Of an object only the members that are
+// wanted count, null for one that must not be there. The text "<random>" stands
+// for one that nobody can guess, and {"jwt": {...}} for a JWT with such a header
+// and such claims.
+func wantSelection(t testing.TB, path string, want, got any) {
+	t.Helper()
+	object, isObject := want.(map[string]any)
+	switch {
+	case want == "<random>":
+		if text, ok := got.(string); !ok || !randomValue.MatchString(text) {
+			t.Errorf("%s is %v, want a random value", path, got)
+		}
+	case isObject && object["jwt"] != nil:
+		text, _ := got.(string)
+		wantSelection(t, path, object["jwt"], decodedJWT(text))
+	case isObject:
+		members, _ := got.(map[string]any)
+		for name, value := range object {
+			wantSelection(t, path+"."+name, value, members[name])
+		}
+	default:
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s is %v, want %v", path, got, want)
+		}
+	}
+}
+
+func decodedJWT(text string) map[string]any {
+	parts := strings.Split(text, ".")
+	decoded := map[string]any{}
+	for i, name := range []string{"header", "payload"} {
+		if i >= len(parts) {
+			break
+		}
+		var part map[string]any
+		if data, err := base64.RawURLEncoding.DecodeString(parts[i]); err != nil || json.Unmarshal(data, &part) != nil {
+			return map[string]any{"error": fmt.Sprintf("%q is no JWT", text)}
+		}
+		decoded[name] = part
+	}
+	return decoded
+}

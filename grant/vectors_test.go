@@ -1,0 +1,193 @@
+package grant_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oauth-login/oauth-login/grant"
+)
+
+// A vector is one case of testdata/vectors, in the format of the README there.
+type vector struct {
+	About  string                     `json:"about"`
+	Source string                     `json:"source"`
+	Clock  int64                      `json:"clock"`
+	Do     string                     `json:"do"`
+	Server *grant.AuthorizationServer `json:"server"`
+	Client vectorClient               `json:"client"`
+	With   vectorInput                `json:"with"`
+	HTTP   []exchange                 `json:"http"`
+	Want   vectorWant                 `json:"want"`
+	Signed []signedToken              `json:"signed"`
+}
+
+// A vectorClient is the client's own metadata and settings.
+type vectorClient struct {
+	ClientID                 string               `json:"client_id"`
+	ClientSecret             string               `json:"client_secret"`
+	TokenEndpointAuthMethod  string               `json:"token_endpoint_auth_method"`
+	IDTokenSignedResponseAlg string               `json:"id_token_signed_response_alg"`
+	RequireAuthTime          bool                 `json:"require_auth_time"`
+	DefaultMaxAge            *int                 `json:"default_max_age"`
+	UseMTLSEndpointAliases   bool                 `json:"use_mtls_endpoint_aliases"`
+	ClockTolerance           *int                 `json:"clock_tolerance"`
+	AllowHTTP                bool                 `json:"allow_http"`
+	Headers                  map[string]oneOrMore `json:"headers"`
+
+	Scope                   string               `json:"scope"`
+	Prompt                  string               `json:"prompt"`
+	LoginHint               string               `json:"login_hint"`
+	ACRValues               string               `json:"acr_values"`
+	MaxAge                  *int                 `json:"max_age"`
+	Audience                string               `json:"audience"`
+	Resource                oneOrMore            `json:"resource"`
+	AuthorizationParameters map[string]oneOrMore `json:"authorization_parameters"`
+	TokenParameters         map[string]oneOrMore `json:"token_parameters"`
+}
+
+// A vectorInput is what the operation is called with.
+type vectorInput struct {
+	Issuer               string               `json:"issuer"`
+	Query                string               `json:"query"`
+	State                string               `json:"state"`
+	Nonce                string               `json:"nonce"`
+	RedirectURI          string               `json:"redirect_uri"`
+	CodeVerifier         string               `json:"code_verifier"`
+	MaxAge               *int                 `json:"max_age"`
+	RequireIDToken       bool                 `json:"require_id_token"`
+	TokenTypes           []string             `json:"token_types"`
+	RefreshToken         grant.Secret         `json:"refresh_token"`
+	PreviousIDToken      string               `json:"previous_id_token"`
+	Token                grant.Secret         `json:"token"`
+	TokenTypeHint        string               `json:"token_type_hint"`
+	AdditionalParameters map[string]oneOrMore `json:"additional_parameters"`
+}
+
+// A vectorWant is how it ends. Outcome is "accepted", "refused" by a check of
+// ours, an "error" of the server, or "argument", a mistake of the caller.
+type vectorWant struct {
+	Outcome string         `json:"outcome"`
+	Result  map[string]any `json:"result"` // a selection of what was accepted
+	Check   string         `json:"check"`
+	Code    string         `json:"code"`
+	Error   map[string]any `json:"error"` // a selection of what the server said
+}
+
+// outcome is the wanted outcome as the tables of this package name it.
+func (w vectorWant) outcome() string {
+	switch w.Outcome {
+	case "accepted":
+		return "ok"
+	case "refused":
+		return w.Code + " " + w.Check
+	case "error":
+		code, _ := w.Error["error"].(string)
+		return "refused " + code
+	}
+	return w.Outcome
+}
+
+// oneOrMore is a string or an array of strings.
+type oneOrMore []string
+
+func (o *oneOrMore) UnmarshalJSON(data []byte) error {
+	if bytes.HasPrefix(data, []byte("[")) {
+		return json.Unmarshal(data, (*[]string)(o))
+	}
+	*o = make([]string, 1)
+	return json.Unmarshal(data, &(*o)[0])
+}
+
+func listOf(values map[string]oneOrMore) map[string][]string {
+	if values == nil {
+		return nil
+	}
+	lists := map[string][]string{}
+	for name, list := range values {
+		lists[name] = list
+	}
+	return lists
+}
+
+// vectors returns all of them by name.
+func vectors(t testing.TB) map[string]*vector {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("testdata", "vectors", "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]*vector{}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := new(vector)
+		decoder := json.NewDecoder(bytes.NewReader(data))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(v); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		all[strings.TrimSuffix(filepath.Base(file), ".json")] = v
+	}
+	return all
+}
+
+// TestVectors runs every vector through the public API.
+func TestVectors(t *testing.T) {
+	for name, v := range vectors(t) {
+		t.Run(name, inBubble(v.run))
+	}
+}
+
+// run must be called in a bubble: there the clock stands still, so that
+// ClockSkew can set it to that of the vector.
+func (v *vector) run(t *testing.T) {
+	do, known := operations[v.Do]
+	if !known || v.About == "" || v.Source == "" {
+		t.Fatalf("the operation %q is unknown, or about or source is missing", v.Do)
+	}
+	script := &script{t: t, left: v.HTTP}
+	client := v.Client.client(script, v.Clock)
+	result, err := do(t.Context(), v, client)
+	wantOutcome(t, err, v.Want.outcome())
+	if n := len(script.left); n != 0 {
+		t.Errorf("%d requests were not made, the first to %s", n, script.left[0].Request.URL)
+	}
+	if refusal, ok := errors.AsType[*grant.Error](err); ok {
+		wantSelection(t, "error", v.Want.Error, errorResult(refusal))
+	}
+	if err == nil {
+		wantSelection(t, "result", v.Want.Result, result)
+	}
+}
+
+func (c vectorClient) client(transport http.RoundTripper, clock int64) *grant.Client {
+	client := &grant.Client{
+		ClientID: c.ClientID, ClientSecret: grant.Secret(c.ClientSecret), TokenEndpointAuthMethod: c.TokenEndpointAuthMethod,
+		IDTokenSignedResponseAlg: c.IDTokenSignedResponseAlg, RequireAuthTime: c.RequireAuthTime, DefaultMaxAge: c.DefaultMaxAge,
+		UseMTLSEndpointAliases: c.UseMTLSEndpointAliases, AllowInsecureRequests: c.AllowHTTP, Header: listOf(c.Headers),
+		Scopes: strings.Fields(c.Scope), Prompt: c.Prompt, LoginHint: c.LoginHint, ACRValues: c.ACRValues, MaxAge: c.MaxAge,
+		Audience: c.Audience, Resources: c.Resource,
+		AuthorizationParameters: listOf(c.AuthorizationParameters), TokenParameters: listOf(c.TokenParameters),
+		HTTPClient: &http.Client{Transport: transport}, ClockSkew: time.Until(time.Unix(clock, 0)),
+	}
+	if c.ClockTolerance != nil {
+		client.ClockTolerance = time.Duration(*c.ClockTolerance) * time.Second
+		if *c.ClockTolerance == 0 {
+			client.ClockTolerance = -1 // none, where 0 means the default
+		}
+	}
+	return client
+}
+
+// An operation makes the calls that a vector is about.
+type operation func(ctx context.Context, v *vector, client *grant.Client) (map[string]any, error)
