@@ -2,11 +2,11 @@ package store
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,10 +18,18 @@ import (
 // choice and remember a default without asking the keychain for what it holds
 // (some keychains cannot tell). It is a directory with one small file per login
 // and holds no secret.
+//
+// The list is written before the first record and cleared after the last, so
+// that no login is ever out of sight: Add a profile, save its login, then Save
+// the profile. What a crash leaves is an entry without a login, for Prune.
+//
+// Errors are ErrNewer, those of the context, or an *UnavailableError.
 type Profiles struct {
 	// Dir is the directory; empty means "oauth-login/profiles" in the user's
 	// configuration directory (os.UserConfigDir).
 	Dir string
+
+	before func(string) error // directory.before
 }
 
 // A Profile names one login. Issuer, ClientID and Name together are its key in
@@ -34,104 +42,121 @@ type Profile struct {
 	Default bool `json:"-"`
 	// CACert is a file of certificates to trust beside the system's.
 	CACert string `json:"ca_cert,omitempty"`
+	// Place is where the login is, and Left a place that may hold another copy,
+	// which has to be deleted: the login is moving from one to the other.
+	Place Place `json:"place,omitzero"`
+	Left  Place `json:"left,omitzero"`
+	// Newer says that a newer version of this package has written the entry.
+	// What else it says is not to be relied on; nothing here changes it.
+	Newer bool `json:"-"`
+}
+
+// A Place is a store, and what opens it. Files are named by absolute paths.
+type Place struct {
+	// Store is the kind, in words of the program's own; empty in an old entry.
+	Store string `json:"store"`
+	// Dir, Identity and PassphraseFile are for an EncryptedFile.
+	Dir            string `json:"dir,omitempty"`
+	Identity       string `json:"identity,omitempty"`
+	PassphraseFile string `json:"passphrase_file,omitempty"`
 }
 
 const (
-	profileSuffix = ".json"
-	defaultFile   = "default"
+	profilesName   = "list of logins"
+	profileSuffix  = ".json"
+	profileVersion = 1
+	profileMax     = 64 << 10
+	defaultFile    = "default"
 )
 
 // Check reports whether a profile could be saved, without saving one.
-func (p *Profiles) Check() error {
-	dir, err := p.create()
-	if err != nil {
-		return err
-	}
-	probe, err := os.CreateTemp(dir, ".check-*")
-	if err != nil {
-		return fmt.Errorf("the list of logins cannot be written: %w", err)
-	}
-	probe.Close()
-	return os.Remove(probe.Name())
+func (p *Profiles) Check(ctx context.Context) error {
+	return p.change(ctx, true, func(d *directory) error { return d.try(profileMax) })
+}
+
+// Add adds a profile, or replaces it. The default stays what it is.
+func (p *Profiles) Add(ctx context.Context, profile Profile) error {
+	return p.change(ctx, true, func(d *directory) error { return writeProfile(d, profile) })
 }
 
 // Save adds a profile, or replaces it, and makes it the default.
-func (p *Profiles) Save(profile Profile) error {
-	dir, err := p.create()
-	if err != nil {
-		return err
-	}
-	data, err := json.Marshal(profile)
-	if err != nil {
-		return err
-	}
-	if err := writeFile(dir, profile.file(), data); err != nil {
-		return err
-	}
-	return writeFile(dir, defaultFile, []byte(profile.file()))
+func (p *Profiles) Save(ctx context.Context, profile Profile) error {
+	return p.change(ctx, true, func(d *directory) error {
+		if err := writeProfile(d, profile); err != nil {
+			return err
+		}
+		return d.replace(defaultFile, []byte(profile.file()))
+	})
 }
 
 // Remove takes a profile off the list. One that is not there is no error. If it
 // was the default, then there is none until the next Save.
-func (p *Profiles) Remove(profile Profile) error {
-	dir, err := p.path()
-	if err != nil {
-		return err
-	}
-	names := []string{profile.file()}
-	if chosen, err := readDefault(dir); err == nil && chosen == profile.file() {
-		names = append(names, defaultFile)
-	}
-	for _, name := range names {
-		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func (p *Profiles) Remove(ctx context.Context, profile Profile) error {
+	_, err := p.Prune(ctx, profile, func() (bool, error) { return true, nil })
+	return err
+}
+
+// Prune removes a profile if gone reports that there is no login of it. Nobody
+// changes the list in between, so a login that another process saves at the same
+// time is either found by gone or added again.
+func (p *Profiles) Prune(ctx context.Context, profile Profile, gone func() (bool, error)) (pruned bool, err error) {
+	err = p.change(ctx, false, func(d *directory) error {
+		if err := refuseNewer(d, profile.file()); err != nil {
 			return err
 		}
-	}
-	return nil
+		if pruned, err = gone(); err != nil || !pruned {
+			return err
+		}
+		names := []string{profile.file()}
+		if chosen, err := readDefault(d); err == nil && chosen == profile.file() {
+			names = append(names, defaultFile)
+		}
+		for _, name := range names {
+			if err := d.remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+		return nil
+	})
+	return pruned && err == nil, err
 }
 
 // Default returns the profile that was saved last. ok is false when there is
 // none, or when it was removed since. It reads two files, however long the list
 // is.
 func (p *Profiles) Default() (profile Profile, ok bool, err error) {
-	dir, err := p.path()
-	if err != nil {
-		return profile, false, err
-	}
-	name, err := readDefault(dir)
-	if err != nil || name == "" {
-		return profile, false, err
-	}
-	profile, ok = readProfile(dir, name)
-	profile.Default = ok
-	return profile, ok, nil
+	err = p.look(func(d *directory) error {
+		name, err := readDefault(d)
+		if err != nil || name == "" {
+			return err
+		}
+		profile, ok = readProfile(d, name)
+		profile.Default = ok
+		return nil
+	})
+	return profile, ok, err
 }
 
 // List returns all profiles, the default first and the others by issuer,
 // client and name. Files that are not profiles are passed over.
-func (p *Profiles) List() ([]Profile, error) {
-	dir, err := p.path()
-	if err != nil {
-		return nil, err
-	}
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	chosen, err := readDefault(dir)
-	if err != nil {
-		return nil, err
-	}
-	var profiles []Profile
-	for _, entry := range entries {
-		if profile, ok := readProfile(dir, entry.Name()); ok {
-			profile.Default = entry.Name() == chosen
-			profiles = append(profiles, profile)
+func (p *Profiles) List() (profiles []Profile, err error) {
+	err = p.look(func(d *directory) error {
+		names, err := d.names()
+		if err != nil {
+			return err
 		}
-	}
+		chosen, err := readDefault(d)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if profile, ok := readProfile(d, name); ok {
+				profile.Default = name == chosen
+				profiles = append(profiles, profile)
+			}
+		}
+		return nil
+	})
 	slices.SortFunc(profiles, func(a, b Profile) int {
 		switch {
 		case a.Default:
@@ -141,29 +166,106 @@ func (p *Profiles) List() ([]Profile, error) {
 		}
 		return cmp.Or(cmp.Compare(a.Issuer, b.Issuer), cmp.Compare(a.ClientID, b.ClientID), cmp.Compare(a.Name, b.Name))
 	})
-	return profiles, nil
+	return profiles, err
+}
+
+// change changes something in the directory while no other process does. It
+// makes the directory, or does nothing where there is none.
+func (p *Profiles) change(ctx context.Context, create bool, do func(*directory) error) error {
+	path, err := p.path()
+	if err != nil {
+		return err
+	}
+	open := openDirectory
+	if create {
+		open = createDirectory
+	}
+	d, err := open(path)
+	if !create && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		defer d.close()
+		d.before = p.before
+		err = d.locked(ctx, func() error { return do(d) })
+	}
+	return explainFile(profilesName, err)
+}
+
+// look reads something in the directory, where there is one.
+func (p *Profiles) look(do func(*directory) error) error {
+	path, err := p.path()
+	if err != nil {
+		return err
+	}
+	d, err := openDirectory(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		defer d.close()
+		err = do(d)
+	}
+	return explainFile(profilesName, err)
 }
 
 // readDefault returns the name of the default profile's file, "" for none.
-func readDefault(dir string) (string, error) {
-	name, err := os.ReadFile(filepath.Join(dir, defaultFile))
+func readDefault(d *directory) (string, error) {
+	name, err := d.root.ReadFile(defaultFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
 	return string(name), err
 }
 
+// profileWire is an entry as it is stored.
+type profileWire struct {
+	Version int `json:"version"`
+	Profile
+}
+
 // readProfile reads one file. Its name has to be the one that the profile
 // within would be given.
-func readProfile(dir, name string) (profile Profile, ok bool) {
+func readProfile(d *directory, name string) (profile Profile, ok bool) {
 	if filepath.Base(name) != name || !strings.HasSuffix(name, profileSuffix) {
 		return profile, false
 	}
-	data, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil || json.Unmarshal(data, &profile) != nil {
-		return Profile{}, false
+	var wire profileWire
+	data, err := d.root.ReadFile(name)
+	if err != nil || json.Unmarshal(data, &wire) != nil {
+		return profile, false
 	}
-	return profile, profile.file() == name
+	wire.Newer = wire.Version > profileVersion
+	return wire.Profile, wire.file() == name
+}
+
+func writeProfile(d *directory, profile Profile) error {
+	if err := refuseNewer(d, profile.file()); err != nil {
+		return err
+	}
+	data, err := json.Marshal(profileWire{Version: profileVersion, Profile: profile})
+	if err != nil {
+		return err
+	}
+	return d.replace(profile.file(), data)
+}
+
+// refuseNewer keeps this version from changing what it does not understand.
+func refuseNewer(d *directory, name string) error {
+	data, err := d.root.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var wire struct {
+		Version float64 `json:"version"`
+	}
+	if json.Unmarshal(data, &wire) == nil && wire.Version > profileVersion {
+		return ErrNewer
+	}
+	return nil // also when it is damaged
 }
 
 // file is the name of a profile's file: its own writing would not do for every
@@ -179,40 +281,7 @@ func (p *Profiles) path() (string, error) {
 	}
 	config, err := os.UserConfigDir()
 	if err != nil {
-		return "", fmt.Errorf("the list of logins has no place: %w", err)
+		return "", &UnavailableError{Reason: Absent, Backend: profilesName, Err: err}
 	}
 	return filepath.Join(config, "oauth-login", "profiles"), nil
-}
-
-// create returns the directory after making it.
-func (p *Profiles) create() (string, error) {
-	dir, err := p.path()
-	if err != nil {
-		return "", err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("the list of logins has no place: %w", err)
-	}
-	return dir, nil
-}
-
-// writeFile replaces a file in one step, so that a reader sees the old text or
-// the new one.
-func writeFile(dir, name string, data []byte) error {
-	temp, err := os.CreateTemp(dir, ".new-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name()) // fails once it was renamed
-	_, err = temp.Write(data)
-	if err == nil {
-		err = temp.Sync()
-	}
-	if closeErr := temp.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(temp.Name(), filepath.Join(dir, name))
-	}
-	return err
 }

@@ -1,10 +1,13 @@
 package store_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/oauth-login/oauth-login/store"
 )
@@ -26,7 +29,7 @@ func TestProfiles(t *testing.T) {
 	b := store.Profile{Issuer: "https://b.example", ClientID: "cli", CACert: "/ca.pem"}
 	work := store.Profile{Issuer: "https://a.example", ClientID: "cli", Name: "work"}
 	for _, profile := range []store.Profile{a, work, b} {
-		if err := p.Save(profile); err != nil {
+		if err := p.Save(t.Context(), profile); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -39,7 +42,7 @@ func TestProfiles(t *testing.T) {
 	if got, ok, err := p.Default(); err != nil || !ok || got != wantB {
 		t.Errorf("Default = %+v, %v, %v; want %+v", got, ok, err, wantB)
 	}
-	if err := p.Remove(b); err != nil {
+	if err := p.Remove(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
 	if got, ok, err := p.Default(); err != nil || ok {
@@ -48,7 +51,7 @@ func TestProfiles(t *testing.T) {
 	if got, want := list(t, p), []store.Profile{a, work}; !reflect.DeepEqual(got, want) {
 		t.Errorf("after removing the default: %+v, want %+v without a default", got, want)
 	}
-	if err := p.Remove(b); err != nil {
+	if err := p.Remove(t.Context(), b); err != nil {
 		t.Errorf("removing twice: %v", err)
 	}
 }
@@ -56,7 +59,7 @@ func TestProfiles(t *testing.T) {
 func TestProfilesPassOverForeignFiles(t *testing.T) {
 	p := &store.Profiles{Dir: t.TempDir()}
 	mine := store.Profile{Issuer: "https://a.example", ClientID: "cli"}
-	if err := p.Save(mine); err != nil {
+	if err := p.Save(t.Context(), mine); err != nil {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
@@ -78,16 +81,160 @@ func TestProfilesCheckSaysWhenNothingCanBeSaved(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := (&store.Profiles{Dir: filepath.Join(file, "profiles")}).Check(); err == nil {
+	if err := (&store.Profiles{Dir: filepath.Join(file, "profiles")}).Check(t.Context()); err == nil {
 		t.Error("Check accepted a directory below a file")
 	}
 	dir := t.TempDir()
-	if err := (&store.Profiles{Dir: dir}).Check(); err != nil {
+	if err := (&store.Profiles{Dir: dir}).Check(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if left, _ := os.ReadDir(dir); len(left) != 0 {
+	if left := visible(t, dir); len(left) != 0 {
 		t.Errorf("Check left %v", left)
 	}
+}
+
+// TestProfilesPlace: what says where the login is comes back.
+func TestProfilesPlace(t *testing.T) {
+	p := &store.Profiles{Dir: t.TempDir()}
+	want := store.Profile{
+		Issuer: "https://a.example", ClientID: "cli",
+		Place: store.Place{Store: "encrypted-file", Dir: "/data", Identity: "/key", PassphraseFile: "/passphrase"},
+		Left:  store.Place{Store: "keychain"},
+	}
+	if err := p.Add(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(t, p); !reflect.DeepEqual(got, []store.Profile{want}) {
+		t.Errorf("list = %+v, want %+v, and no default", got, want)
+	}
+}
+
+// TestProfilesOfOldVersions: entries without a version and a place are read.
+func TestProfilesOfOldVersions(t *testing.T) {
+	p := &store.Profiles{Dir: t.TempDir()}
+	want := store.Profile{Issuer: "https://a.example", ClientID: "cli"}
+	if err := p.Add(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(p.Dir, visible(t, p.Dir)[0])
+	if err := os.WriteFile(file, []byte(`{"issuer":"https://a.example","client_id":"cli"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(t, p); !reflect.DeepEqual(got, []store.Profile{want}) {
+		t.Errorf("list = %+v, want %+v", got, want)
+	}
+}
+
+// TestProfilesOfNewerVersions: they are listed, and nothing changes them.
+func TestProfilesOfNewerVersions(t *testing.T) {
+	p := &store.Profiles{Dir: t.TempDir()}
+	profile := store.Profile{Issuer: "https://a.example", ClientID: "cli"}
+	if err := p.Save(t.Context(), profile); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(p.Dir, entry(t, p.Dir))
+	newer := `{"version":2,"issuer":"https://a.example","client_id":"cli","place":{"store":"moon"},"more":1}`
+	if err := os.WriteFile(file, []byte(newer), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(t, p); len(got) != 1 || !got[0].Newer || got[0].Issuer != profile.Issuer || !got[0].Default {
+		t.Errorf("list = %+v, want one that is newer", got)
+	}
+	if got, ok, err := p.Default(); !ok || err != nil || !got.Newer {
+		t.Errorf("default = %+v, %v, %v, want one that is newer", got, ok, err)
+	}
+	for name, err := range map[string]error{
+		"Save": p.Save(t.Context(), profile), "Add": p.Add(t.Context(), profile), "Remove": p.Remove(t.Context(), profile),
+	} {
+		if !errors.Is(err, store.ErrNewer) {
+			t.Errorf("%s: %v, want ErrNewer", name, err)
+		}
+	}
+	if got, err := os.ReadFile(file); err != nil || string(got) != newer {
+		t.Errorf("the entry is %s, %v", got, err)
+	}
+}
+
+func TestProfilesPrune(t *testing.T) {
+	p := &store.Profiles{Dir: filepath.Join(t.TempDir(), "profiles")}
+	profile := store.Profile{Issuer: "https://a.example", ClientID: "cli"}
+	trouble := errors.New("the store cannot be asked")
+	answer := func(gone bool, err error) func() (bool, error) { return func() (bool, error) { return gone, err } }
+	if pruned, err := p.Prune(t.Context(), profile, answer(true, nil)); pruned || err != nil {
+		t.Errorf("without a list: %v, %v", pruned, err)
+	}
+	if err := p.Save(t.Context(), profile); err != nil {
+		t.Fatal(err)
+	}
+	if pruned, err := p.Prune(t.Context(), profile, answer(false, nil)); pruned || err != nil {
+		t.Errorf("one that is there: %v, %v", pruned, err)
+	}
+	if pruned, err := p.Prune(t.Context(), profile, answer(true, trouble)); pruned || !errors.Is(err, trouble) {
+		t.Errorf("one that cannot be looked for: %v, %v", pruned, err)
+	}
+	if got := list(t, p); len(got) != 1 {
+		t.Fatalf("list = %+v", got)
+	}
+	if pruned, err := p.Prune(t.Context(), profile, answer(true, nil)); !pruned || err != nil {
+		t.Errorf("one that is gone: %v, %v", pruned, err)
+	}
+	if got := list(t, p); len(got) != 0 {
+		t.Errorf("list = %+v", got)
+	}
+}
+
+// TestProfilesPruneIsExclusive: a profile that is saved while somebody finds out
+// that it is gone is on the list in the end.
+func TestProfilesPruneIsExclusive(t *testing.T) {
+	p := &store.Profiles{Dir: t.TempDir()}
+	profile := store.Profile{Issuer: "https://a.example", ClientID: "cli"}
+	if err := p.Save(t.Context(), profile); err != nil {
+		t.Fatal(err)
+	}
+	saved := make(chan error, 1)
+	pruned, err := p.Prune(t.Context(), profile, func() (bool, error) {
+		go func() { saved <- (&store.Profiles{Dir: p.Dir}).Save(t.Context(), profile) }()
+		select {
+		case err := <-saved:
+			t.Errorf("Save did not wait: %v", err)
+		case <-time.After(100 * time.Millisecond):
+		}
+		return true, nil
+	})
+	if err != nil || !pruned {
+		t.Errorf("%v, %v", pruned, err)
+	}
+	if err := <-saved; err != nil {
+		t.Error(err)
+	}
+	if got := list(t, p); len(got) != 1 || !got[0].Default {
+		t.Errorf("list = %+v, want the profile, as the default", got)
+	}
+}
+
+// visible returns the names of the files in a directory, but the lock's.
+func visible(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if entry.Name() != ".lock" {
+			names = append(names, entry.Name())
+		}
+	}
+	return names
+}
+
+// entry returns the name of the only profile's file.
+func entry(t *testing.T, dir string) string {
+	t.Helper()
+	names := slices.DeleteFunc(visible(t, dir), func(name string) bool { return name == "default" })
+	if len(names) != 1 {
+		t.Fatalf("files %q", names)
+	}
+	return names[0]
 }
 
 func list(t *testing.T, p *store.Profiles) []store.Profile {

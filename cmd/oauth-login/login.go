@@ -91,7 +91,7 @@ func (p *program) signIn(ctx context.Context, o *options, client *grant.Client, 
 	if err := p.checkName(profile); err != nil {
 		return nil, err
 	}
-	if err := p.profiles.Check(); err != nil {
+	if err := p.profiles.Check(ctx); err != nil {
 		return nil, &commandError{code: exitStoreUnavailable, text: err.Error(), err: err,
 			hint: "make the directory writable, or set another one with XDG_CONFIG_HOME"}
 	}
@@ -160,7 +160,7 @@ func (p *program) source(o *options, client *grant.Client, profile store.Profile
 			if err := save(ctx, token); err != nil {
 				return err
 			}
-			return p.profiles.Save(profile)
+			return p.profiles.Save(context.WithoutCancel(ctx), profile)
 		}
 		return loopback.Login(ctx, client, receiver)
 	}

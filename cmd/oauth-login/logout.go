@@ -32,7 +32,7 @@ func (p *program) logout(ctx context.Context, o *options) error {
 	if err := source.Delete(ctx); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	if err := p.profiles.Remove(profile); err != nil {
+	if err := p.profiles.Remove(context.WithoutCancel(ctx), profile); err != nil {
 		return err
 	}
 	p.say("Signed out of %s; the tokens are deleted from the %s", profile.Issuer, p.storeName())

@@ -1,0 +1,181 @@
+//go:build unix
+
+package store
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// TestProfilesKilled kills a process before each change that it makes to the
+// list: every list that is left can be read and used, and holds the other
+// profile and this one as it was or as it was to be.
+func TestProfilesKilled(t *testing.T) {
+	other := Profile{Issuer: "https://b.example", ClientID: "cli"}
+	for _, do := range []string{"add", "save", "resave", "remove", "check"} {
+		t.Run(do, func(t *testing.T) {
+			t.Parallel()
+			for change := 1; ; change++ {
+				p := &Profiles{Dir: filepath.Join(t.TempDir(), "profiles")}
+				if err := p.Save(t.Context(), other); err != nil {
+					t.Fatal(err)
+				}
+				if do == "remove" || do == "resave" {
+					if err := p.Save(t.Context(), childProfile); err != nil {
+						t.Fatal(err)
+					}
+				}
+				killed := killProfiles(t, p.Dir, do, change)
+				profiles, err := p.List()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(profiles) > 2 || !contains(profiles, other) || do == "resave" && !contains(profiles, childProfile) {
+					t.Fatalf("killed before change %d: %+v", change, profiles)
+				}
+				if _, _, err := p.Default(); err != nil {
+					t.Fatal(err)
+				}
+				if err := p.Save(t.Context(), childProfile); err != nil {
+					t.Fatal(err)
+				}
+				if chosen, ok, err := p.Default(); err != nil || !ok || chosen.Name != childProfile.Name {
+					t.Errorf("default = %+v, %v, %v", chosen, ok, err)
+				}
+				for _, profile := range []Profile{other, childProfile} {
+					if err := p.Remove(t.Context(), profile); err != nil {
+						t.Fatal(err)
+					}
+				}
+				expectFiles(t, p.Dir)
+				if !killed {
+					if change < 4 {
+						t.Errorf("%s made %d changes", do, change-1)
+					}
+					return
+				}
+			}
+		})
+	}
+}
+
+// TestProfilesOfManyProcesses: eight processes add, replace and remove; each
+// keeps one. All of these are there in the end, and nobody ever reads half an
+// entry.
+func TestProfilesOfManyProcesses(t *testing.T) {
+	p := &Profiles{Dir: filepath.Join(t.TempDir(), "profiles")}
+	var wait sync.WaitGroup
+	for i := range 8 {
+		wait.Go(func() {
+			if killProfiles(t, p.Dir, "many"+strconv.Itoa(i), 0) {
+				t.Error("killed")
+			}
+		})
+	}
+	wait.Wait()
+	profiles, err := p.List()
+	if err != nil || len(profiles) != 8 {
+		t.Errorf("%d profiles, %v: %+v", len(profiles), err, profiles)
+	}
+	if _, ok, err := p.Default(); !ok || err != nil {
+		t.Errorf("no default: %v", err)
+	}
+}
+
+var childProfile = Profile{Issuer: "https://a.example", ClientID: "cli", Name: "child"}
+
+func contains(profiles []Profile, want Profile) bool {
+	for _, profile := range profiles {
+		if profile.Issuer == want.Issuer && profile.Name == want.Name {
+			return true
+		}
+	}
+	return false
+}
+
+const profilesVariable = "OAUTH_LOGIN_TEST_PROFILES"
+
+// killProfiles runs a child that kills itself before a change; 0 is never.
+func killProfiles(t *testing.T, dir, do string, change int) bool {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestProfilesChild$")
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s|%s|%d", profilesVariable, dir, do, change))
+	out, err := cmd.CombinedOutput()
+	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	killed := status.Signaled() && status.Signal() == syscall.SIGKILL
+	if err != nil && !killed {
+		t.Errorf("%s until change %d: %v\n%s", do, change, err, out)
+	}
+	return killed
+}
+
+// TestProfilesChild is the child of the tests above.
+func TestProfilesChild(t *testing.T) {
+	words := strings.Split(os.Getenv(profilesVariable), "|")
+	if len(words) != 3 {
+		return
+	}
+	left, _ := strconv.Atoi(words[2])
+	p := &Profiles{Dir: words[0], before: func(string) error {
+		if left--; left == 0 {
+			syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
+		return nil
+	}}
+	var err error
+	switch words[1] {
+	case "add":
+		err = p.Add(t.Context(), childProfile)
+	case "save", "resave":
+		err = p.Save(t.Context(), childProfile)
+	case "remove":
+		err = p.Remove(t.Context(), childProfile)
+	case "check":
+		err = p.Check(t.Context())
+	default:
+		changeManyProfiles(t, p, words[1])
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// changeManyProfiles keeps the profile of its name and adds and removes others
+// that it shares with other processes.
+func changeManyProfiles(t *testing.T, p *Profiles, name string) {
+	t.Helper()
+	mine := Profile{Issuer: "https://a.example", ClientID: "cli", Name: name}
+	for i := range 10 {
+		shared := Profile{Issuer: "https://a.example", ClientID: "cli", Name: "shared" + strconv.Itoa(i%3)}
+		for _, step := range []func() error{
+			func() error { return p.Save(t.Context(), shared) },
+			func() error { return p.Save(t.Context(), mine) },
+			func() error { return p.Remove(t.Context(), shared) },
+			func() error { return p.Add(t.Context(), mine) },
+		} {
+			if err := step(); err != nil {
+				t.Fatal(err)
+			}
+			profiles, err := p.List()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i > 0 && !contains(profiles, mine) {
+				t.Fatalf("%s is not among %+v", name, profiles)
+			}
+		}
+	}
+	// Whatever was shared is removed by everybody, and so is gone in the end;
+	// the default may have been one of these.
+	if err := p.Save(t.Context(), mine); err != nil {
+		t.Fatal(err)
+	}
+}
