@@ -58,8 +58,24 @@ func (c *Client) request(ctx context.Context, as *AuthorizationServer, redirectU
 
 // requestParameters returns the parameters of the authorization request: RFC
 // 6749, section 4.1.1, RFC 7636, section 4.3, and OpenID Connect Core 1.0, section
-// 3.1.2.1. Ours win over the additional ones.
+// 3.1.2.1.
 func (c *Client) requestParameters(redirectURI string, s flowSecrets) url.Values {
+	params := c.wishes()
+	if s.nonce != "" {
+		params.Set("nonce", s.nonce)
+	}
+	params.Set("response_type", "code")
+	params.Set("client_id", c.ClientID)
+	params.Set("redirect_uri", redirectURI)
+	params.Set("state", s.state)
+	params.Set("code_challenge", codeChallenge(s.verifier))
+	params.Set("code_challenge_method", "S256")
+	return params
+}
+
+// wishes are the parameters that say what is asked for, in whichever way the
+// person signs in. Ours win over the additional ones.
+func (c *Client) wishes() url.Values {
 	params := url.Values{}
 	for name, values := range c.AuthorizationParameters {
 		if !isOurs(name) {
@@ -67,7 +83,7 @@ func (c *Client) requestParameters(redirectURI string, s flowSecrets) url.Values
 		}
 	}
 	for name, value := range map[string]string{
-		"scope": strings.Join(c.scopes(), " "), "nonce": s.nonce,
+		"scope":  strings.Join(c.scopes(), " "),
 		"prompt": c.Prompt, "login_hint": c.LoginHint, "acr_values": c.ACRValues, "ui_locales": c.UILocales,
 		"claims": string(c.Claims), "authorization_details": string(c.AuthorizationDetails), "audience": c.Audience,
 	} {
@@ -81,12 +97,6 @@ func (c *Client) requestParameters(redirectURI string, s flowSecrets) url.Values
 	if c.MaxAge != nil {
 		params.Set("max_age", strconv.Itoa(*c.MaxAge))
 	}
-	params.Set("response_type", "code")
-	params.Set("client_id", c.ClientID)
-	params.Set("redirect_uri", redirectURI)
-	params.Set("state", s.state)
-	params.Set("code_challenge", codeChallenge(s.verifier))
-	params.Set("code_challenge_method", "S256")
 	return params
 }
 

@@ -35,6 +35,15 @@ const (
 
 	checkRevocationStatus = "revocation_response.status"
 
+	checkDeviceStatus          = "device_authorization_response.status"
+	checkDeviceBody            = "device_authorization_response.body"
+	checkDeviceCode            = "device_authorization_response.device_code"
+	checkDeviceUserCode        = "device_authorization_response.user_code"
+	checkDeviceVerificationURI = "device_authorization_response.verification_uri"
+	checkDeviceExpiresIn       = "device_authorization_response.expires_in"
+	checkDeviceInterval        = "device_authorization_response.interval"
+	checkDeviceExpired         = "device_flow.expired"
+
 	checkUserinfoStatus = "userinfo_response.status"
 	checkUserinfoBody   = "userinfo_response.body"
 	checkUserinfoSub    = "userinfo_response.sub"

@@ -14,14 +14,16 @@
 // Exchange leaves nothing to forget: state, iss, PKCE, nonce, and the ID token
 // with its signature are checked, always, in the order that the
 // specifications demand. There is no option to skip one of them.
-// Client.Refresh gets the next access token without the person, Client.Userinfo
-// asks who the person is, and Client.Revoke ends a token.
+// Where there is no browser on this machine, Client.AuthorizeDevice signs in with
+// one on another device (RFC 8628). Client.Refresh gets the next access token
+// without the person, Client.Userinfo asks who the person is, and Client.Revoke
+// ends a token.
 //
 // Below these stand the steps by themselves, for programs that split the work
 // or want the raw responses: Discover, ValidateAuthResponse,
 // AuthorizationCodeGrantRequest, ProcessAuthorizationCodeResponse, and the same
-// pair for pushed authorization requests, refresh, userinfo and revocation.
-// ParseChallenges reads what any API says when it refuses a token.
+// pair for pushed authorization requests, the device grant, refresh, userinfo and
+// revocation. ParseChallenges reads what any API says when it refuses a token.
 //
 // # What is refused
 //
@@ -33,7 +35,9 @@
 // take longer than 30 seconds.
 //
 // What only differs in form is accepted: token types in any case, a missing or
-// quoted expires_in, a missing scope, a wrong content type on good JSON.
+// quoted expires_in, a missing scope, a wrong content type on good JSON. The
+// methods of Client and Flow also accept a missing token_type, and an error with
+// the status of success for the error that it is.
 //
 // # Errors
 //

@@ -150,7 +150,7 @@ func ProcessAuthorizationCodeResponse(ctx context.Context, as *AuthorizationServ
 }
 
 func processCodeResponse(ctx context.Context, as *AuthorizationServer, client *Client, resp *http.Response,
-	opts *ProcessAuthorizationCodeOptions, bearerByDefault bool) (*Token, error) {
+	opts *ProcessAuthorizationCodeOptions, lenient bool) (*Token, error) {
 	if err := assertBoth(as, client); err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func processCodeResponse(ctx context.Context, as *AuthorizationServer, client *C
 		return nil, argumentError("max_age is negative")
 	}
 	p := tokenProcessor{
-		as: as, client: client, types: opts.RecognizedTokenTypes, bearerByDefault: bearerByDefault,
+		as: as, client: client, types: opts.RecognizedTokenTypes, lenient: lenient,
 		requireIDToken: opts.ExpectedNonce != "" || opts.MaxAge != nil || opts.RequireIDToken,
 		idToken: idTokenChecks{
 			maxAge: maxAge, nonce: opts.ExpectedNonce, checkNonce: true,
@@ -175,13 +175,13 @@ func processCodeResponse(ctx context.Context, as *AuthorizationServer, client *C
 
 // A tokenProcessor checks one token response.
 type tokenProcessor struct {
-	as              *AuthorizationServer
-	client          *Client
-	types           []string
-	bearerByDefault bool // take a missing token_type for bearer
-	requireIDToken  bool
-	idToken         idTokenChecks
-	keys            keySource
+	as             *AuthorizationServer
+	client         *Client
+	types          []string
+	lenient        bool // take a missing token_type for bearer, and an error for one whatever the status
+	requireIDToken bool
+	idToken        idTokenChecks
+	keys           keySource
 }
 
 func (p *tokenProcessor) process(ctx context.Context, resp *http.Response) (*Token, error) {
@@ -203,6 +203,9 @@ func (p *tokenProcessor) answer(ctx context.Context, resp *http.Response) (*Toke
 	body, err := readObject(resp, checkTokenBody)
 	if err != nil {
 		return nil, err
+	}
+	if refusal := (&Error{Endpoint: endpointToken, Status: resp.StatusCode}); p.lenient && !body.has("access_token") && refusal.fromObject(body) {
+		return nil, refusal // GitHub sends errors with the status 200
 	}
 	token, err := p.token(ctx, body, sent)
 	if err != nil {
@@ -240,7 +243,7 @@ func (p *tokenProcessor) members(body object, sent time.Time) (*Token, error) {
 		return nil, err
 	}
 	tokenType := "bearer"
-	if body.has("token_type") || !p.bearerByDefault {
+	if body.has("token_type") || !p.lenient {
 		if tokenType, err = required(body, "token_type", checkTokenType); err != nil {
 			return nil, err
 		}

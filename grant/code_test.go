@@ -90,6 +90,10 @@ var senders = []sender{
 		func(ctx context.Context, t *testing.T, as *grant.AuthorizationServer, client *grant.Client, opts *grant.TokenEndpointRequestOptions) (*http.Response, error) {
 			return grant.RefreshTokenGrantRequest(ctx, as, client, "refresh_token", opts)
 		}},
+	{"device", url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "device_code": {"device_code"}},
+		func(ctx context.Context, t *testing.T, as *grant.AuthorizationServer, client *grant.Client, opts *grant.TokenEndpointRequestOptions) (*http.Response, error) {
+			return grant.DeviceCodeGrantRequest(ctx, as, client, "device_code", opts)
+		}},
 }
 
 // AC-04 to AC-10, RT-03 to RT-09, R016, R020, R022, R122, R123, H06.
@@ -106,7 +110,7 @@ func TestTokenRequest(t *testing.T) {
 		{name: "R022 several resources", opts: &grant.TokenEndpointRequestOptions{AdditionalParameters: url.Values{"resource": {"urn:b", "urn:a"}}},
 			form: url.Values{"resource": {"urn:b", "urn:a"}}},
 		{name: "R122 nothing overrides the library", opts: &grant.TokenEndpointRequestOptions{AdditionalParameters: url.Values{
-			"grant_type": {"x", "y"}, "code": {"x"}, "redirect_uri": {"x"}, "code_verifier": {"x"}, "refresh_token": {"x"}}}},
+			"grant_type": {"x", "y"}, "code": {"x"}, "redirect_uri": {"x"}, "code_verifier": {"x"}, "refresh_token": {"x"}, "device_code": {"x"}}}},
 		{name: "R089 H06 no smuggled credentials", opts: &grant.TokenEndpointRequestOptions{AdditionalParameters: url.Values{
 			"client_id": {"x"}, "client_secret": {"x"}, "client_assertion": {"x"}, "client_assertion_type": {"x"}}}},
 		{name: "08-10/07-09 headers", opts: &grant.TokenEndpointRequestOptions{Header: http.Header{"accept": {"text/html"}, "user-agent": {"foo"}, "foo": {"bar"}}},

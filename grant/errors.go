@@ -32,7 +32,7 @@ type Error struct {
 	// a checked URL.
 	URI string
 	// Endpoint names what refused: "authorization", "pushed_authorization_request",
-	// "token", "revocation" or "userinfo".
+	// "device_authorization", "token", "revocation" or "userinfo".
 	Endpoint string
 	// Status is the HTTP status, 0 for an error redirect.
 	Status int
@@ -108,6 +108,7 @@ const (
 	codeInvalidServerMetadata = "OAUTH_INVALID_SERVER_METADATA"
 	codeUnsupported           = "OAUTH_UNSUPPORTED_OPERATION"
 	codeJWTUserinfoExpected   = "OAUTH_JWT_USERINFO_EXPECTED"
+	codeTimeout               = "OAUTH_TIMEOUT"
 )
 
 // LoginRequired reports whether err, from Client.Refresh, means that the
@@ -135,7 +136,7 @@ func badRequest(status int) bool {
 }
 
 func final(status int) bool {
-	return status >= 400 && status <= 499 &&
+	return (status == http.StatusOK || status >= 400 && status <= 499) &&
 		status != http.StatusRequestTimeout && status != http.StatusTooManyRequests
 }
 

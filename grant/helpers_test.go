@@ -134,8 +134,8 @@ func newServer() *grant.AuthorizationServer {
 	return &grant.AuthorizationServer{
 		Issuer: issuer, AuthorizationEndpoint: issuer + "/authorize", TokenEndpoint: issuer + "/token",
 		JWKSURI: issuer + "/jwks", RevocationEndpoint: issuer + "/revoke", UserinfoEndpoint: issuer + "/userinfo",
-		PushedAuthorizationRequestEndpoint: issuer + "/par",
-		IDTokenSigningAlgValuesSupported:   []string{"ES256", "RS256", "EdDSA", "Ed25519", "PS256", "ES384", "ES512", "RS384", "RS512", "PS384", "PS512"},
+		PushedAuthorizationRequestEndpoint: issuer + "/par", DeviceAuthorizationEndpoint: issuer + "/device",
+		IDTokenSigningAlgValuesSupported: []string{"ES256", "RS256", "EdDSA", "Ed25519", "PS256", "ES384", "ES512", "RS384", "RS512", "PS384", "PS512"},
 	}
 }
 
@@ -311,6 +311,9 @@ var processors = []processor{
 	}},
 	{"refresh", func(t *testing.T, as *grant.AuthorizationServer, client *grant.Client, resp *http.Response) (*grant.Token, error) {
 		return grant.ProcessRefreshTokenResponse(t.Context(), as, client, resp, nil)
+	}},
+	{"device", func(t *testing.T, as *grant.AuthorizationServer, client *grant.Client, resp *http.Response) (*grant.Token, error) {
+		return grant.ProcessDeviceCodeResponse(t.Context(), as, client, resp, nil)
 	}},
 }
 

@@ -219,10 +219,16 @@ func (as *AuthorizationServer) endpointURL(name string, aliases, insecure bool) 
 		return nil, &CheckError{Check: checkEndpoint, Code: codeInvalidServerMetadata,
 			Reason: name + " in the server's metadata is not an absolute URL"}
 	}
-	if err := checkScheme(u, insecure && !strings.HasPrefix(lowerASCII(as.Issuer), "https:")); err != nil {
+	if err := checkScheme(u, as.insecure(insecure)); err != nil {
 		return nil, err
 	}
 	return u, nil
+}
+
+// insecure reports whether http is allowed, which it never is for an https
+// issuer.
+func (as *AuthorizationServer) insecure(allowed bool) bool {
+	return allowed && !strings.HasPrefix(lowerASCII(as.Issuer), "https:")
 }
 
 // neverAliased are endpoints that no certificate is shown to.

@@ -68,15 +68,15 @@ func sentSecrets(req *http.Request) (secrets []string) {
 	if err != nil {
 		return secrets
 	}
-	for _, name := range []string{"code", "code_verifier", "refresh_token", "token", "client_secret", "client_assertion", "state", "nonce", "request"} {
+	for _, name := range []string{"code", "code_verifier", "refresh_token", "device_code", "token", "client_secret", "client_assertion", "state", "nonce", "request"} {
 		secrets = append(secrets, values[name]...)
 	}
 	return secrets
 }
 
-// receivedSecrets returns what a token response says in confidence.
+// receivedSecrets returns what a response says in confidence.
 func receivedSecrets(body object) (secrets []string) {
-	for _, name := range []string{"access_token", "refresh_token", "id_token"} {
+	for _, name := range []string{"access_token", "refresh_token", "id_token", "device_code"} {
 		if secret, ok := body.str(name); ok {
 			secrets = append(secrets, secret)
 		}

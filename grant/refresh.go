@@ -51,12 +51,12 @@ func ProcessRefreshTokenResponse(ctx context.Context, as *AuthorizationServer, c
 }
 
 func processRefreshResponse(ctx context.Context, as *AuthorizationServer, client *Client, resp *http.Response,
-	opts *ProcessRefreshTokenOptions, bearerByDefault bool) (*Token, error) {
+	opts *ProcessRefreshTokenOptions, lenient bool) (*Token, error) {
 	if err := assertBoth(as, client); err != nil {
 		return nil, err
 	}
 	p := tokenProcessor{
-		as: as, client: client, types: opts.RecognizedTokenTypes, bearerByDefault: bearerByDefault,
+		as: as, client: client, types: opts.RecognizedTokenTypes, lenient: lenient,
 		idToken: idTokenChecks{requireAuthTime: client.RequireAuthTime || client.DefaultMaxAge != nil},
 		keys:    keySource{httpClient: client.httpClient(opts.HTTPClient), insecure: opts.AllowInsecureRequests},
 	}

@@ -175,6 +175,7 @@ func TestLoginRequired(t *testing.T) {
 		{"401 with a challenge", 401, ``, []string{"WWW-Authenticate", `Bearer error="invalid_token"`}, true},
 		{"401 with a challenge that names no error", 401, ``, []string{"WWW-Authenticate", `Basic realm="x"`}, true},
 		{"403", 403, `{"error":"access_denied"}`, nil, true},
+		{"GitHub, with the status of success", 200, `{"error":"bad_refresh_token"}`, nil, true},
 
 		{"the client is wrong, not the token", 401, `{"error":"invalid_client"}`, nil, false},
 		{"403 of a gateway", 403, `<html>`, html, false},
@@ -193,7 +194,8 @@ func TestLoginRequired(t *testing.T) {
 		{"302", 302, ``, []string{"Location", "https://login.example/"}, false},
 		{"good", 200, `{"access_token":"a"}`, nil, false},
 		{"not JSON", 200, `<html>`, html, false},
-		{"no token", 200, `{"error":"invalid_grant"}`, nil, false},
+		{"no token", 200, `{}`, nil, false},
+		{"no token, and an error that is none", 200, `{"error":5}`, nil, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

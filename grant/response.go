@@ -12,6 +12,8 @@ const (
 	endpointToken         = "token"
 	endpointRevocation    = "revocation"
 	endpointUserinfo      = "userinfo"
+
+	endpointDeviceAuthorization = "device_authorization"
 )
 
 // checkStatus sorts out a response of an OAuth endpoint that does not have the
@@ -48,15 +50,18 @@ func checkStatus(resp *http.Response, want int, endpoint, check string) error {
 // fromBody takes over an error response. An error that is not a string, or is
 // empty, is none.
 func (e *Error) fromBody(body []byte) {
-	o, err := parseObject(body)
-	if err != nil {
-		return
+	if o, err := parseObject(body); err == nil {
+		e.fromObject(o)
 	}
+}
+
+func (e *Error) fromObject(o object) bool {
 	if e.Code, _ = o.str("error"); e.Code == "" {
-		return
+		return false
 	}
 	e.Description, _ = o.str("error_description")
 	e.URI, _ = o.str("error_uri")
+	return true
 }
 
 // fromChallenge fills what the body did not say (RFC 6750, section 3).

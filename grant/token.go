@@ -132,6 +132,8 @@ func asciiJSON(data []byte) []byte {
 	return []byte(b.String())
 }
 
+const century = 100 * 365 * 24 * 3600 // seconds
+
 // lifetime reads expires_in: a number of seconds, or a string of digits, as
 // some servers send it. Zero is a token that is over. Absurd values are cut to
 // a century, as one server counts in nanoseconds.
@@ -145,6 +147,5 @@ func lifetime(o object, check string) (time.Duration, error) {
 		return 0, &CheckError{Check: check, Code: codeInvalidResponse,
 			Reason: "expires_in is not a number of seconds"}
 	}
-	const century = 100 * 365 * 24 * 3600
 	return time.Duration(math.Min(seconds, century) * float64(time.Second)), nil
 }

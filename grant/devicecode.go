@@ -1,0 +1,80 @@
+package grant
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+)
+
+// grantTypeDeviceCode is the grant type of RFC 8628, section 3.4.
+const grantTypeDeviceCode = "urn:ietf:params:oauth:grant-type:device_code"
+
+// DeviceCodeGrantRequest asks the token endpoint whether the person has finished:
+// RFC 8628, section 3.4. The response has any status; hand it to
+// ProcessDeviceCodeResponse. Do not ask more often than
+// DeviceAuthorization.Interval allows; Client.AuthorizeDevice keeps to it.
+func DeviceCodeGrantRequest(ctx context.Context, as *AuthorizationServer, client *Client,
+	deviceCode Secret, opts *TokenEndpointRequestOptions) (*http.Response, error) {
+	if err := assertBoth(as, client); err != nil {
+		return nil, err
+	}
+	if deviceCode == "" {
+		return nil, argumentError("the device code is empty")
+	}
+	return tokenRequest(ctx, as, client, url.Values{
+		"grant_type":  {grantTypeDeviceCode},
+		"device_code": {string(deviceCode)},
+	}, opts)
+}
+
+// ProcessDeviceCodeOptions say what a token response has to hold beyond what is
+// always demanded. The zero value demands no ID token.
+type ProcessDeviceCodeOptions struct {
+	// MaxAge is max_age of the device authorization request, in seconds; nil
+	// means the client's DefaultMaxAge. It makes auth_time mandatory in an ID
+	// token.
+	MaxAge *int
+	// RequireIDToken makes the ID token mandatory.
+	RequireIDToken bool
+	// RecognizedTokenTypes are token types to accept beside bearer, in lower
+	// case.
+	RecognizedTokenTypes []string
+	// HTTPClient fetches the keys; nil means the client's.
+	HTTPClient *http.Client
+	// AllowInsecureRequests allows http, to loopback hosts only.
+	AllowInsecureRequests bool
+}
+
+// ProcessDeviceCodeResponse checks the answer to DeviceCodeGrantRequest: RFC
+// 8628, section 3.5, and RFC 6749, section 5. An ID token is verified whenever
+// one came; no nonce is expected in it.
+//
+// While the person has not finished, the error is an *Error whose code is
+// "authorization_pending" or "slow_down".
+func ProcessDeviceCodeResponse(ctx context.Context, as *AuthorizationServer, client *Client,
+	resp *http.Response, opts *ProcessDeviceCodeOptions) (*Token, error) {
+	if opts == nil {
+		opts = &ProcessDeviceCodeOptions{}
+	}
+	return processDeviceCodeResponse(ctx, as, client, resp, opts, false)
+}
+
+func processDeviceCodeResponse(ctx context.Context, as *AuthorizationServer, client *Client, resp *http.Response,
+	opts *ProcessDeviceCodeOptions, lenient bool) (*Token, error) {
+	if err := assertBoth(as, client); err != nil {
+		return nil, err
+	}
+	maxAge := opts.MaxAge
+	if maxAge == nil {
+		maxAge = client.DefaultMaxAge
+	}
+	if maxAge != nil && *maxAge < 0 {
+		return nil, argumentError("max_age is negative")
+	}
+	p := tokenProcessor{
+		as: as, client: client, types: opts.RecognizedTokenTypes, lenient: lenient, requireIDToken: opts.RequireIDToken,
+		idToken: idTokenChecks{maxAge: maxAge, requireAuthTime: client.RequireAuthTime || maxAge != nil},
+		keys:    keySource{httpClient: client.httpClient(opts.HTTPClient), insecure: opts.AllowInsecureRequests},
+	}
+	return p.process(ctx, resp)
+}
