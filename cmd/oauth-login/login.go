@@ -148,25 +148,6 @@ func (p *program) checkName(profile store.Profile) error {
 	return nil
 }
 
-// source joins a client, the store and the browser.
-func (p *program) source(o *options, client *grant.Client, profile store.Profile) (*store.Source, error) {
-	receiver, err := o.loopback()
-	if err != nil {
-		return nil, err
-	}
-	receiver.Notify = p.notifier(o)
-	login := func(ctx context.Context, save func(context.Context, *grant.Token) error) (*grant.Token, error) {
-		receiver.Save = func(ctx context.Context, token *grant.Token) error {
-			if err := save(ctx, token); err != nil {
-				return err
-			}
-			return p.profiles.Save(context.WithoutCancel(ctx), profile)
-		}
-		return loopback.Login(ctx, client, receiver)
-	}
-	return &store.Source{Client: client, Login: login, Store: p.keychain, Profile: profile.Name, MinTTL: o.minTTL}, nil
-}
-
 // chooseScopes asks for what makes a login useful, as far as the issuer offers
 // it and unless --scope says otherwise: who it is (openid, email), and to stay
 // signed in (offline_access).

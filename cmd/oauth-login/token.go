@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,41 +54,6 @@ func (p *program) replace(ctx context.Context, o *options, profile store.Profile
 		return err
 	}
 	return p.printToken(o, token)
-}
-
-// load returns what is stored of a login.
-func (p *program) load(ctx context.Context, profile store.Profile) (*store.Record, error) {
-	source := &store.Source{
-		Client: &grant.Client{Issuer: profile.Issuer, ClientID: profile.ClientID},
-		Store:  p.keychain, Profile: profile.Name,
-	}
-	return source.Load(ctx)
-}
-
-// storedSource uses a login as it was made. It asks the person only with
-// --interactive.
-func (p *program) storedSource(o *options, profile store.Profile, record *store.Record) (*store.Source, error) {
-	client, err := p.storedClient(o, profile, record)
-	if err != nil {
-		return nil, err
-	}
-	source, err := p.source(o, client, profile)
-	if err != nil {
-		return nil, err
-	}
-	if !o.interactive {
-		source.Login = nil
-	}
-	return source, nil
-}
-
-// storedClient is the client of a login, reached as the flags say.
-func (p *program) storedClient(o *options, profile store.Profile, record *store.Record) (*grant.Client, error) {
-	client := record.Client()
-	client.AllowInsecureRequests = true // which means on loopback hosts only
-	var err error
-	client.HTTPClient, err = o.httpClient(cmp.Or(o.caCert, profile.CACert))
-	return client, err
 }
 
 // tokenJSON has the names of RFC 6749, section 5.1.

@@ -1,0 +1,96 @@
+//go:build unix
+
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oauth-login/oauth-login/internal/issuer"
+)
+
+// TestInterruptedRefresh presses Ctrl-C when the refresh token is spent and the
+// one that replaces it is still on its way.
+func TestInterruptedRefresh(t *testing.T) {
+	for name, test := range map[string]struct {
+		delay   time.Duration // of the answer
+		presses int
+		within  time.Duration
+	}{
+		"answered in time": {300 * time.Millisecond, 1, time.Second},
+		"never answered":   {time.Hour, 1, time.Second},
+		"pressed twice":    {time.Hour, 2, 500 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			slow := &slowEndpoint{path: "/token", asked: make(chan struct{}, 10), delay: make(chan time.Duration, 1)}
+			provider := startProvider(t, &issuer.Options{AccessTokenTTL: time.Second, Wrap: slow.wrap})
+			h := newHome(t)
+			if p := h.run(t, "--issuer", provider.URL(), "--client-id", "cli"); p.cmd.ProcessState.ExitCode() != exitDone {
+				t.Fatalf("login: %s", &p.stderr)
+			}
+			<-slow.asked
+			time.Sleep(time.Second) // the access token expires
+			slow.delay <- test.delay
+			p := h.start(t, "token")
+			<-slow.asked
+			for range test.presses {
+				p.interrupt(t)
+				time.Sleep(20 * time.Millisecond)
+			}
+			p.expect(t, exitInterrupted, test.within)
+			if out := p.stdout.String(); out != "" {
+				t.Errorf("%d bytes on stdout", len(out))
+			}
+			if test.delay == time.Hour {
+				return
+			}
+			time.Sleep(time.Second)
+			if p := h.run(t, "token"); p.cmd.ProcessState.ExitCode() != exitDone {
+				t.Errorf("the refresh token that came late is lost: %s", &p.stderr)
+			}
+			if n := provider.Requests("token"); n != 3 {
+				t.Errorf("%d token requests, want one for the code and two refreshes", n)
+			}
+		})
+	}
+}
+
+// A slowEndpoint delays one answer.
+type slowEndpoint struct {
+	path  string
+	asked chan struct{}      // receives for every request
+	delay chan time.Duration // of the next one
+}
+
+func (s *slowEndpoint) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasSuffix(r.URL.Path, s.path) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		s.asked <- struct{}{}
+		select {
+		case delay := <-s.delay:
+			select {
+			case <-time.After(delay):
+			case <-r.Context().Done():
+				return
+			}
+		default:
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func startProvider(t *testing.T, opts *issuer.Options) *issuer.Issuer {
+	t.Helper()
+	opts.Clients = []issuer.Client{{ID: "cli", Name: "A test client"}}
+	provider, err := issuer.Start(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { provider.Close() })
+	return provider
+}

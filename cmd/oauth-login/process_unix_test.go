@@ -1,0 +1,101 @@
+//go:build unix
+
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A home is what the processes of one person share: the keychain, the list of
+// logins and the working directory.
+type home struct{ dir string }
+
+func newHome(t *testing.T) *home {
+	t.Helper()
+	return &home{t.TempDir()}
+}
+
+// records counts the logins in the keychain.
+func (h *home) records(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir(h.keychain())
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+func (h *home) keychain() string { return filepath.Join(h.dir, "keychain") }
+
+// A process is the command as a process of its own.
+type process struct {
+	cmd            *exec.Cmd
+	stdout, stderr lockedBuffer
+}
+
+// start runs the command. The end of the test ends it.
+func (h *home) start(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{cmd: exec.CommandContext(t.Context(), "oauth-login", args...)}
+	p.cmd.Dir = h.dir
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "OAUTH_LOGIN_") && !strings.HasPrefix(variable, "DISPLAY=") {
+			p.cmd.Env = append(p.cmd.Env, variable)
+		}
+	}
+	p.cmd.Env = append(p.cmd.Env, "HOME="+h.dir, "XDG_CONFIG_HOME="+filepath.Join(h.dir, "config"),
+		"FAKE_KEYCHAIN="+h.keychain(), "BROWSER=fake-browser", "WORK="+h.dir, "NO_PROXY=*")
+	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// run runs the command until it ends by itself.
+func (h *home) run(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := h.start(t, args...)
+	p.wait(t)
+	return p
+}
+
+func (p *process) interrupt(t *testing.T) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wait waits for the end of the command, and returns its exit code: 128 and the
+// number of the signal that has killed it, as a shell would say.
+func (p *process) wait(t *testing.T) int {
+	t.Helper()
+	err := p.cmd.Wait()
+	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
+		t.Fatal(err)
+	}
+	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// expect waits for the end of a command that was just interrupted.
+func (p *process) expect(t *testing.T, code int, within time.Duration) {
+	t.Helper()
+	began := time.Now()
+	if got := p.wait(t); got != code {
+		t.Errorf("exit code %d, want %d\n%s", got, code, &p.stderr)
+	}
+	if took := time.Since(began); took > within {
+		t.Errorf("it took %v to end", took)
+	}
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/oauth-login/oauth-login/grant"
+	"github.com/oauth-login/oauth-login/loopback"
+	"github.com/oauth-login/oauth-login/store"
+)
+
+// A source is a store.Source in a process that the person may interrupt.
+type source struct {
+	*store.Source
+	signedIn atomic.Pointer[grant.Token] // saved, and on the list of logins
+}
+
+// source joins a client, the store and the browser.
+func (p *program) source(o *options, client *grant.Client, profile store.Profile) (*source, error) {
+	receiver, err := o.loopback()
+	if err != nil {
+		return nil, err
+	}
+	receiver.Notify = p.notifier(o)
+	s := &source{Source: &store.Source{Client: client, Store: p.keychain, Profile: profile.Name, MinTTL: o.minTTL}}
+	s.Login = func(ctx context.Context, save func(context.Context, *grant.Token) error) (*grant.Token, error) {
+		receiver.Save = func(ctx context.Context, token *grant.Token) error {
+			if err := save(ctx, token); err != nil {
+				return err
+			}
+			if err := p.profiles.Save(context.WithoutCancel(ctx), profile); err != nil {
+				return err
+			}
+			s.signedIn.Store(token)
+			return nil
+		}
+		return loopback.Login(ctx, client, receiver)
+	}
+	return s, nil
+}
+
+// Token is that of store.Source.
+func (s *source) Token(ctx context.Context) (*grant.Token, error) {
+	return s.settled(ctx, s.Source.Token)
+}
+
+// SignIn is that of store.Source.
+func (s *source) SignIn(ctx context.Context) (*grant.Token, error) {
+	return s.settled(ctx, s.Source.SignIn)
+}
+
+// settled sees to it that Ctrl-C loses nothing: a refresh that was sent is saved
+// before the process ends, and a sign-in that was saved has succeeded, although
+// the browser may not have its page yet.
+func (s *source) settled(ctx context.Context, call func(context.Context) (*grant.Token, error)) (*grant.Token, error) {
+	token, err := call(ctx)
+	if ctx.Err() == nil {
+		return token, err
+	}
+	settling, cancel := grace(ctx)
+	defer cancel()
+	_ = s.Settle(settling) // what takes longer is given up
+	if token := s.signedIn.Load(); token != nil {
+		return token, nil
+	}
+	return token, err
+}
+
+// graceTime is what an interrupted command takes at most to leave things as they
+// should be. The rest of a second is for everything else that it has to do.
+const graceTime = 800 * time.Millisecond
+
+// grace returns a context that ends graceTime after ctx has ended.
+func grace(ctx context.Context) (context.Context, context.CancelFunc) {
+	graced, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		over := time.NewTimer(graceTime)
+		defer over.Stop()
+		select {
+		case <-over.C:
+			cancel()
+		case <-graced.Done():
+		}
+	})
+	return graced, func() {
+		stop()
+		cancel()
+	}
+}
+
+// load returns what is stored of a login.
+func (p *program) load(ctx context.Context, profile store.Profile) (*store.Record, error) {
+	source := &store.Source{
+		Client: &grant.Client{Issuer: profile.Issuer, ClientID: profile.ClientID},
+		Store:  p.keychain, Profile: profile.Name,
+	}
+	return source.Load(ctx)
+}
+
+// storedSource uses a login as it was made. It asks the person only with
+// --interactive.
+func (p *program) storedSource(o *options, profile store.Profile, record *store.Record) (*source, error) {
+	client, err := p.storedClient(o, profile, record)
+	if err != nil {
+		return nil, err
+	}
+	source, err := p.source(o, client, profile)
+	if err != nil {
+		return nil, err
+	}
+	if !o.interactive {
+		source.Login = nil
+	}
+	return source, nil
+}
+
+// storedClient is the client of a login, reached as the flags say.
+func (p *program) storedClient(o *options, profile store.Profile, record *store.Record) (*grant.Client, error) {
+	client := record.Client()
+	client.AllowInsecureRequests = true // which means on loopback hosts only
+	var err error
+	client.HTTPClient, err = o.httpClient(cmp.Or(o.caCert, profile.CACert))
+	return client, err
+}
