@@ -4,6 +4,7 @@ package main
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -93,4 +94,44 @@ func startProvider(t *testing.T, opts *issuer.Options) *issuer.Issuer {
 	}
 	t.Cleanup(func() { provider.Close() })
 	return provider
+}
+
+// TestInterruptedAfterSignIn presses Ctrl-C when the tokens are saved and a
+// browser has not fetched its page yet.
+func TestInterruptedAfterSignIn(t *testing.T) {
+	answers := make(chan string, 1)
+	provider := startProvider(t, &issuer.Options{Redirect: func(params url.Values) { answers <- params.Encode() }})
+	h := newHome(t)
+	p := h.start(t, "--issuer", provider.URL(), "--client-id", "cli", "--no-browser")
+	address := p.url(t)
+	go new(issuer.Visitor).Visit(t.Context(), address)
+	dawdle(t, address, <-answers) // a second tab that has the answer, and no page
+	p.interrupt(t)
+	p.expect(t, exitDone, time.Second)
+	if !strings.Contains(p.stderr.String(), "Signed in as ada") {
+		t.Errorf("it says\n%s", &p.stderr)
+	}
+	if p := h.run(t, "token"); p.cmd.ProcessState.ExitCode() != exitDone {
+		t.Errorf("token: %s", &p.stderr)
+	}
+}
+
+// dawdle brings the answer of the provider to the command, and does not follow
+// the redirect to the page.
+func dawdle(t *testing.T, authorizationURL, answer string) {
+	t.Helper()
+	u, err := url.Parse(authorizationURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get(u.Query().Get("redirect_uri") + "?" + answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusSeeOther {
+		t.Fatalf("the answer led to status %d", resp.StatusCode)
+	}
 }

@@ -99,3 +99,18 @@ func (p *process) expect(t *testing.T, code int, within time.Duration) {
 		t.Errorf("it took %v to end", took)
 	}
 }
+
+// url waits for the line that is an authorization URL and nothing else.
+func (p *process) url(t *testing.T) string {
+	t.Helper()
+	for range 5000 {
+		for line := range strings.Lines(p.stderr.String()) {
+			if strings.HasPrefix(line, "http") && strings.Contains(line, "state=") && strings.HasSuffix(line, "\n") {
+				return strings.TrimSpace(line)
+			}
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatalf("no URL on a line of its own:\n%s", &p.stderr)
+	return ""
+}
