@@ -176,16 +176,24 @@ func (p *program) hasDisplay() bool {
 	return false
 }
 
-// cleanUp leaves nothing behind, also when the demo was interrupted.
+// cleanUp leaves nothing behind, also when the demo was interrupted: then it has
+// graceTime, and the person is told what is left.
 func (d *demonstration) cleanUp(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	graced, release := grace(ctx)
+	defer release()
+	graced, cancel := context.WithTimeout(graced, cleanUpTime)
 	defer cancel()
-	err := d.source.Delete(ctx)
+	err := d.source.Delete(graced)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
 	if err == nil {
 		d.step("Removed what the demo has stored in %s", d.where())
+	} else if ctx.Err() != nil {
+		d.warning("what the demo has stored is still in %s: %v", d.where(), err)
+		d.hint("remove it: oauth-login logout --issuer " + d.client.Issuer + " --client-id " + d.client.ClientID + " --profile " + d.source.Profile)
 	}
 	return err
 }
+
+const cleanUpTime = 5 * time.Second
