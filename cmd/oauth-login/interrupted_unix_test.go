@@ -5,7 +5,10 @@ package main
 import (
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -133,5 +136,40 @@ func dawdle(t *testing.T, authorizationURL, answer string) {
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusSeeOther {
 		t.Fatalf("the answer led to status %d", resp.StatusCode)
+	}
+}
+
+// TestInterruptedRead presses Ctrl-C while the command reads what does not come
+// to an end.
+func TestInterruptedRead(t *testing.T) {
+	h := newHome(t)
+	fifo := filepath.Join(h.dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stdin, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	defer w.Close()
+	for name, args := range map[string][]string{
+		"secret from standard input": {"--client-secret-file", "-"},
+		"secret from a pipe":         {"--client-secret-file", fifo},
+		"certificates from a pipe":   {"--ca-cert", fifo},
+		"secret without an end":      {"--client-secret-file", "/dev/zero"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := h.command(t, append([]string{"--issuer", "http://127.0.0.1:1", "--client-id", "cli"}, args...)...)
+			p.cmd.Stdin = stdin
+			p.start(t)
+			if name == "secret without an end" {
+				p.expect(t, exitUsage, time.Second)
+				return
+			}
+			time.Sleep(200 * time.Millisecond) // until it reads
+			p.interrupt(t)
+			p.expect(t, exitInterrupted, time.Second)
+		})
 	}
 }

@@ -22,7 +22,7 @@ func (p *program) login(ctx context.Context, o *options) error {
 	if err := o.requireClient(); err != nil {
 		return err
 	}
-	client, err := p.client(o)
+	client, err := p.client(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (p *program) loginAgain(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	given, err := p.client(o)
+	given, err := p.client(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -61,12 +61,12 @@ func (p *program) loginAgain(ctx context.Context, o *options) error {
 func (p *program) remembered(ctx context.Context, o *options, profile store.Profile) (*grant.Client, error) {
 	record, err := p.load(ctx, profile)
 	if err == nil {
-		return p.storedClient(o, profile, record)
+		return p.storedClient(ctx, o, profile, record)
 	}
 	if !errors.Is(err, store.ErrNotFound) && !isDamaged(err) {
 		return nil, err
 	}
-	httpClient, err := o.httpClient(cmp.Or(o.caCert, profile.CACert))
+	httpClient, err := p.httpClient(ctx, o, cmp.Or(o.caCert, profile.CACert))
 	return &grant.Client{
 		Issuer: profile.Issuer, ClientID: profile.ClientID, ClientSecret: p.clientSecret,
 		HTTPClient: httpClient, AllowInsecureRequests: true, // which means on loopback hosts only

@@ -52,7 +52,7 @@ func (p *program) revoke(ctx context.Context, o *options, profile store.Profile,
 	if hint == "access_token" && !record.Token.Valid(0) {
 		return
 	}
-	client, err := p.storedClient(o, profile, record)
+	client, err := p.storedClient(ctx, o, profile, record)
 	if err == nil {
 		err = client.Revoke(ctx, token, hint)
 	}

@@ -1,12 +1,10 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -106,7 +104,7 @@ func (o *options) demoFlags(f *pflag.FlagSet) {
 }
 
 // client makes the client of a sign-in.
-func (p *program) client(o *options) (*grant.Client, error) {
+func (p *program) client(ctx context.Context, o *options) (*grant.Client, error) {
 	client := &grant.Client{
 		Issuer: o.issuer, ClientID: o.clientID, TokenEndpointAuthMethod: o.clientAuth,
 		Prompt: o.prompt, LoginHint: o.loginHint, ACRValues: o.acr, Audience: o.audience, Resources: o.resources,
@@ -126,13 +124,13 @@ func (p *program) client(o *options) (*grant.Client, error) {
 	if client.TokenParameters, err = parameters("token-param", o.tokenParams); err != nil {
 		return nil, err
 	}
-	if client.ClientSecret, err = p.readClientSecret(o); err != nil {
+	if client.ClientSecret, err = p.readClientSecret(ctx, o); err != nil {
 		return nil, err
 	}
 	if client.Server, err = o.server(); err != nil {
 		return nil, err
 	}
-	client.HTTPClient, err = o.httpClient(o.caCert)
+	client.HTTPClient, err = p.httpClient(ctx, o, o.caCert)
 	return client, err
 }
 
@@ -151,30 +149,6 @@ func parameters(flag string, pairs []string) (url.Values, error) {
 	return values, nil
 }
 
-// readClientSecret never takes a secret from an argument, which every process on
-// the machine can see.
-func (p *program) readClientSecret(o *options) (grant.Secret, error) {
-	const limit = 64 << 10
-	var data []byte
-	var err error
-	switch o.clientSecretFile {
-	case "":
-		return p.clientSecret, nil
-	case "-":
-		data, err = io.ReadAll(io.LimitReader(p.in, limit))
-	default:
-		data, err = os.ReadFile(o.clientSecretFile)
-	}
-	if err != nil {
-		return "", usageError("the client secret cannot be read: "+err.Error(), "--client-secret-file names a file that holds nothing but the secret")
-	}
-	secret := strings.TrimRight(string(data), "\r\n")
-	if secret == "" {
-		return "", usageError("the file of --client-secret-file is empty", "it must hold the secret and nothing else")
-	}
-	return grant.Secret(secret), nil
-}
-
 // server returns explicit endpoints, nil for an issuer with metadata.
 func (o *options) server() (*grant.AuthorizationServer, error) {
 	if o.authorizationEndpoint == "" && o.tokenEndpoint == "" && o.jwksURI == "" {
@@ -188,20 +162,13 @@ func (o *options) server() (*grant.AuthorizationServer, error) {
 	}, nil
 }
 
-// httpClient returns nil where the client's own does.
-func (o *options) httpClient(caCert string) (*http.Client, error) {
+// httpClient makes the HTTP client of a login. caCert is a file, or "".
+func (p *program) httpClient(ctx context.Context, o *options, caCert string) (*http.Client, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	if caCert != "" {
-		pem, err := os.ReadFile(caCert)
+		roots, err := p.readCertificates(ctx, caCert)
 		if err != nil {
-			return nil, usageError("the certificates of --ca-cert cannot be read: "+err.Error(), "")
-		}
-		roots, err := x509.SystemCertPool()
-		if err != nil {
-			roots = x509.NewCertPool()
-		}
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, usageError("the file "+caCert+" holds no certificate in PEM form", "it has to contain -----BEGIN CERTIFICATE-----")
+			return nil, err
 		}
 		transport.TLSClientConfig = &tls.Config{RootCAs: roots}
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -40,10 +41,19 @@ type process struct {
 	stdout, stderr lockedBuffer
 }
 
-// start runs the command. The end of the test ends it.
+// start starts the command. The end of the test ends it.
 func (h *home) start(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.CommandContext(t.Context(), "oauth-login", args...)}
+	p := h.command(t, args...)
+	p.start(t)
+	return p
+}
+
+// command returns the command before it is started.
+func (h *home) command(t *testing.T, args ...string) *process {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // instead of hanging
+	t.Cleanup(cancel)
+	p := &process{cmd: exec.CommandContext(ctx, "oauth-login", args...)}
 	p.cmd.Dir = h.dir
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, "OAUTH_LOGIN_") && !strings.HasPrefix(variable, "DISPLAY=") {
@@ -53,10 +63,14 @@ func (h *home) start(t *testing.T, args ...string) *process {
 	p.cmd.Env = append(p.cmd.Env, "HOME="+h.dir, "XDG_CONFIG_HOME="+filepath.Join(h.dir, "config"),
 		"FAKE_KEYCHAIN="+h.keychain(), "BROWSER=fake-browser", "WORK="+h.dir, "NO_PROXY=*")
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
+	return p
+}
+
+func (p *process) start(t *testing.T) {
+	t.Helper()
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	return p
 }
 
 // run runs the command until it ends by itself.

@@ -101,8 +101,8 @@ func (p *program) load(ctx context.Context, profile store.Profile) (*store.Recor
 
 // storedSource uses a login as it was made. It asks the person only with
 // --interactive.
-func (p *program) storedSource(o *options, profile store.Profile, record *store.Record) (*source, error) {
-	client, err := p.storedClient(o, profile, record)
+func (p *program) storedSource(ctx context.Context, o *options, profile store.Profile, record *store.Record) (*source, error) {
+	client, err := p.storedClient(ctx, o, profile, record)
 	if err != nil {
 		return nil, err
 	}
@@ -117,10 +117,10 @@ func (p *program) storedSource(o *options, profile store.Profile, record *store.
 }
 
 // storedClient is the client of a login, reached as the flags say.
-func (p *program) storedClient(o *options, profile store.Profile, record *store.Record) (*grant.Client, error) {
+func (p *program) storedClient(ctx context.Context, o *options, profile store.Profile, record *store.Record) (*grant.Client, error) {
 	client := record.Client()
 	client.AllowInsecureRequests = true // which means on loopback hosts only
 	var err error
-	client.HTTPClient, err = o.httpClient(cmp.Or(o.caCert, profile.CACert))
+	client.HTTPClient, err = p.httpClient(ctx, o, cmp.Or(o.caCert, profile.CACert))
 	return client, err
 }

@@ -27,7 +27,7 @@ func (p *program) token(ctx context.Context, o *options) error {
 	if record.Token.Valid(o.minTTL) {
 		return p.printToken(o, record.Token)
 	}
-	source, err := p.storedSource(o, profile, record)
+	source, err := p.storedSource(ctx, o, profile, record)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/oauth-login/oauth-login/grant"
+)
+
+// maxInput is how much is read of a file that a flag names, in bytes. The
+// certificates of a whole system are a quarter of that.
+const maxInput = 1 << 20
+
+// readClientSecret never takes a secret from an argument, which every process on
+// the machine can see.
+func (p *program) readClientSecret(ctx context.Context, o *options) (grant.Secret, error) {
+	if o.clientSecretFile == "" {
+		return p.clientSecret, nil
+	}
+	data, err := p.readInput(ctx, o.clientSecretFile)
+	if err != nil {
+		return "", usageError("the client secret cannot be read: "+err.Error(), "--client-secret-file names a file that holds nothing but the secret")
+	}
+	secret := strings.TrimRight(string(data), "\r\n")
+	if secret == "" {
+		return "", usageError("the file of --client-secret-file is empty", "it must hold the secret and nothing else")
+	}
+	return grant.Secret(secret), nil
+}
+
+// readCertificates returns the certificates of a file and those of the system.
+func (p *program) readCertificates(ctx context.Context, name string) (*x509.CertPool, error) {
+	pem, err := p.readInput(ctx, name)
+	if err != nil {
+		return nil, usageError("the certificates of --ca-cert cannot be read: "+err.Error(), "")
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, usageError("the file "+name+" holds no certificate in PEM form", "it has to contain -----BEGIN CERTIFICATE-----")
+	}
+	return roots, nil
+}
+
+// readInput reads a file, or standard input for "-". Both may be a pipe that
+// never ends. Nothing can interrupt a read of that, so it is left behind when ctx
+// ends, and the process with it.
+func (p *program) readInput(ctx context.Context, name string) ([]byte, error) {
+	type outcome struct {
+		data []byte
+		err  error
+	}
+	read := make(chan outcome, 1)
+	go func() {
+		data, err := p.readAll(name)
+		read <- outcome{data, err}
+	}()
+	select {
+	case o := <-read:
+		return o.data, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (p *program) readAll(name string) ([]byte, error) {
+	in := p.in
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		in = file
+	}
+	data, err := io.ReadAll(io.LimitReader(in, maxInput+1))
+	if err == nil && len(data) > maxInput {
+		err = fmt.Errorf("%s is larger than %d bytes", name, maxInput)
+	}
+	return data, err
+}
