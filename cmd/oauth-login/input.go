@@ -36,7 +36,8 @@ func (p *program) readClientSecret(ctx context.Context, o *options) (grant.Secre
 func (p *program) readCertificates(ctx context.Context, name string) (*x509.CertPool, error) {
 	pem, err := p.readInput(ctx, name)
 	if err != nil {
-		return nil, usageError("the certificates of --ca-cert cannot be read: "+err.Error(), "")
+		return nil, usageError("the certificates of --ca-cert cannot be read: "+err.Error(),
+			"--ca-cert names a file of certificates in PEM form; 'token' and the others use the one of the login")
 	}
 	roots, err := x509.SystemCertPool()
 	if err != nil {

@@ -53,6 +53,7 @@ func (p *program) loginAgain(ctx context.Context, o *options) error {
 	client.Prompt = cmp.Or(given.Prompt, client.Prompt)
 	client.LoginHint = cmp.Or(given.LoginHint, client.LoginHint)
 	client.RequirePushedAuthorizationRequests = client.RequirePushedAuthorizationRequests || given.RequirePushedAuthorizationRequests
+	profile.CACert = cmp.Or(o.caCert, profile.CACert)
 	return p.loginAs(ctx, o, client, profile)
 }
 

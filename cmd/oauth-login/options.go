@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -101,6 +102,15 @@ func (o *options) demoFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.browser, "browser", "", "`COMMAND` that opens the browser; %s stands for the URL")
 	f.BoolVar(&o.noBrowser, "no-browser", false, "open no browser: the demo plays its part")
 	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait for the person")
+}
+
+// resolve makes the name of a file that is remembered mean the same from every
+// directory.
+func (o *options) resolve() (err error) {
+	if o.caCert != "" {
+		o.caCert, err = filepath.Abs(o.caCert)
+	}
+	return err
 }
 
 // client makes the client of a sign-in.

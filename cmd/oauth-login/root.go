@@ -34,7 +34,12 @@ func (p *program) rootCommand(o *options) *cobra.Command {
 	root.SetOut(p.out)
 	root.SetErr(p.err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err.Error(), "") })
-	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return p.applyEnvironment(c.Flags(), o) }
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		if err := p.applyEnvironment(c.Flags(), o); err != nil {
+			return err
+		}
+		return o.resolve()
+	}
 	o.loginFlags(root.Flags())
 
 	root.AddCommand(p.verbs(o, root.RunE)...)
