@@ -33,6 +33,9 @@ func (p *program) demo(ctx context.Context, o *options) error {
 		return err
 	}
 	d.say("\nThat was everything. With a provider of yours:\n\n  oauth-login --issuer https://issuer.example --client-id ID")
+	if o.output == outputJSON {
+		return p.printJSON(map[string]string{"issuer": provider.URL(), "store": d.where(), "state": "removed"})
+	}
 	return nil
 }
 

@@ -35,6 +35,7 @@ type failure struct {
 	name  string
 	text  string
 	hints []string
+	token *tokenJSON // that is to be had all the same, nil for none
 }
 
 // A commandError is a mistake in how the command was called, or something that
@@ -62,7 +63,11 @@ func describe(ctx context.Context, err error) failure {
 	if code == exitInterrupted {
 		text = "interrupted"
 	}
-	return failure{code: code, name: exitNames[code], text: text, hints: hints}
+	f := failure{code: code, name: exitNames[code], text: text, hints: hints}
+	if e, ok := errors.AsType[*unsavedToken](err); ok {
+		f.token = newTokenJSON(e.token)
+	}
+	return f
 }
 
 func classify(ctx context.Context, err error) (code int, hints []string) {

@@ -16,6 +16,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/spf13/pflag"
+
 	"github.com/oauth-login/oauth-login/grant"
 	"github.com/oauth-login/oauth-login/store"
 )
@@ -55,14 +57,24 @@ const secretVariable = "OAUTH_LOGIN_CLIENT_SECRET"
 
 // run executes the command and returns its exit code.
 func (p *program) run(ctx context.Context, args []string) int {
-	options := &options{}
-	root := p.rootCommand(options)
+	root := p.rootCommand(&options{})
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitDone
 	}
 	failure := describe(ctx, err)
-	p.reportFailure(failure, options.output == outputJSON)
+	p.reportFailure(failure, p.wantsJSON(args))
 	return failure.code
+}
+
+// wantsJSON reads --output and nothing else, because a mistake in another flag
+// must not change the kind of answer.
+func (p *program) wantsJSON(args []string) bool {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.ParseErrorsAllowlist.UnknownFlags = true
+	flags.BoolP("help", "h", false, "")
+	output := flags.String("output", p.getenv(environmentName("output")), "")
+	_ = flags.Parse(args) // what is wrong with it is known already
+	return *output == outputJSON
 }

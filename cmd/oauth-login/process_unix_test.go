@@ -61,7 +61,8 @@ func (h *home) command(t *testing.T, args ...string) *process {
 		}
 	}
 	p.cmd.Env = append(p.cmd.Env, "HOME="+h.dir, "XDG_CONFIG_HOME="+filepath.Join(h.dir, "config"),
-		"FAKE_KEYCHAIN="+h.keychain(), "BROWSER=fake-browser", "WORK="+h.dir, "NO_PROXY=*")
+		"FAKE_KEYCHAIN="+h.keychain(), "BROWSER=fake-browser", "WORK="+h.dir, "NO_PROXY=*",
+		"GORACE=atexit_sleep_ms=0") // by default, a process under the race detector ends a second late
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	return p
 }

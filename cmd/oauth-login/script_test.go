@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -81,7 +83,7 @@ func (k fileKeychain) Load(ctx context.Context, key string) ([]byte, error) {
 }
 
 func (k fileKeychain) Save(ctx context.Context, key string, record []byte) error {
-	if filepath.Base(string(k)) == "broken" {
+	if filepath.Base(string(k)) == "broken" || os.Getenv("READ_ONLY_KEYCHAIN") != "" {
 		return &store.UnavailableError{Reason: store.NotStored, Backend: k.Name()}
 	}
 	if err := os.MkdirAll(string(k), 0o700); err != nil {
@@ -119,6 +121,7 @@ func TestScripts(t *testing.T) {
 			"count":  countRequests,
 			"leaks":  scanForSecrets,
 			"empty":  checkEmptyKeychain,
+			"json":   checkJSON,
 			"page":   waitForPage,
 		},
 		RequireExplicitExec: true,
@@ -258,5 +261,30 @@ func checkEmptyKeychain(ts *testscript.TestScript, _ bool, _ []string) {
 				ts.Fatalf("%s holds %v", dir, entry)
 			}
 		}
+	}
+}
+
+// checkJSON: json path [value]: standard output of the last command is one JSON
+// object on one line and nothing else. At the path it has the value, or any.
+func checkJSON(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile("stdout")
+	var value any
+	if err := json.Unmarshal([]byte(text), &value); err != nil || strings.Count(text, "\n") != 1 {
+		ts.Fatalf("standard output is not one JSON object: %v", err)
+	}
+	for name := range strings.SplitSeq(args[0], ".") {
+		switch inner := value.(type) {
+		case map[string]any:
+			value = inner[name]
+		case []any:
+			i, err := strconv.Atoi(name)
+			ts.Check(err)
+			value = inner[i]
+		default:
+			value = nil
+		}
+	}
+	if value == nil || len(args) > 1 && fmt.Sprint(value) != args[1] {
+		ts.Fatalf("%s is %v", args[0], value)
 	}
 }

@@ -58,14 +58,15 @@ func (p *program) reportFailure(f failure, asJSON bool) {
 	if !asJSON {
 		return
 	}
-	report := failureJSON{}
+	report := failureJSON{tokenJSON: f.token}
 	report.Error.Code, report.Error.Name = f.code, f.name
 	report.Error.Message, report.Error.Hints = printable(f.text), f.hints
 	p.printJSON(report)
 }
 
 type failureJSON struct {
-	Error struct {
+	*tokenJSON // of an unsavedToken
+	Error      struct {
 		Code    int      `json:"code"` // the exit code
 		Name    string   `json:"name"`
 		Message string   `json:"message"`

@@ -35,8 +35,27 @@ func (p *program) token(ctx context.Context, o *options) error {
 	if token == nil {
 		return loginRequired(profile, err)
 	}
-	// A token that could not be saved is handed out all the same: the refresh
-	// token that bought it may be spent.
+	if err != nil {
+		return p.printUnsaved(o, token, err)
+	}
+	return p.printToken(o, token)
+}
+
+// An unsavedToken is a token that is good but could not be saved. It is handed
+// out all the same: the refresh token that bought it may be spent.
+type unsavedToken struct {
+	token *grant.Token
+	err   error
+}
+
+func (e *unsavedToken) Error() string { return e.err.Error() }
+func (e *unsavedToken) Unwrap() error { return e.err }
+
+// printUnsaved prints the token. In JSON it is in the same object as the error.
+func (p *program) printUnsaved(o *options, token *grant.Token, err error) error {
+	if o.output == outputJSON {
+		return &unsavedToken{token, err}
+	}
 	return errors.Join(p.printToken(o, token), err)
 }
 
@@ -69,10 +88,14 @@ func (p *program) printToken(o *options, token *grant.Token) error {
 		_, err := fmt.Fprintln(p.out, string(token.AccessToken))
 		return err
 	}
-	return p.printJSON(tokenJSON{
+	return p.printJSON(newTokenJSON(token))
+}
+
+func newTokenJSON(token *grant.Token) *tokenJSON {
+	return &tokenJSON{
 		AccessToken: string(token.AccessToken), TokenType: token.TokenType,
 		ExpiresAt: expiresAt(token), Scopes: token.Scopes,
-	})
+	}
 }
 
 // expiresAt is nil where the provider did not say.
