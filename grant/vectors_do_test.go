@@ -12,12 +12,14 @@ import (
 )
 
 var operations = map[string]operation{
-	"discover":  doDiscover,
-	"authorize": doAuthorize,
-	"callback":  doCallback,
-	"code":      doCode,
-	"refresh":   doRefresh,
-	"revoke":    doRevoke,
+	"discover":   doDiscover,
+	"authorize":  doAuthorize,
+	"callback":   doCallback,
+	"code":       doCode,
+	"refresh":    doRefresh,
+	"userinfo":   doUserinfo,
+	"revoke":     doRevoke,
+	"challenges": doChallenges,
 }
 
 func (v *vector) options(client *grant.Client) *grant.TokenEndpointRequestOptions {
@@ -52,7 +54,11 @@ func doAuthorize(ctx context.Context, v *vector, client *grant.Client) (map[stri
 		return nil, err
 	}
 	u.RawQuery = ""
-	return map[string]any{"endpoint": u.String(), "query": form(query)}, nil
+	r := map[string]any{"endpoint": u.String(), "query": form(query)}
+	if !flow.URLExpiry.IsZero() {
+		r["expires_in"] = time.Until(flow.URLExpiry).Seconds()
+	}
+	return r, nil
 }
 
 func callback(v *vector, client *grant.Client) (callback grant.CallbackParameters, err error) {
@@ -87,16 +93,23 @@ func doCode(ctx context.Context, v *vector, client *grant.Client) (map[string]an
 	return tokenResult(token)
 }
 
+// previous is the token of the login as it comes from a store.
+func (v *vector) previous() (*grant.Token, error) {
+	stored := members{"access_token": string(v.With.AccessToken), "token_type": "bearer"}
+	if v.With.PreviousIDToken != "" {
+		stored["id_token"] = v.With.PreviousIDToken
+	}
+	token := new(grant.Token)
+	return token, token.UnmarshalBinary([]byte(stored.json()))
+}
+
 func doRefresh(ctx context.Context, v *vector, client *grant.Client) (map[string]any, error) {
 	opts := &grant.ProcessRefreshTokenOptions{RecognizedTokenTypes: v.With.TokenTypes, AllowInsecureRequests: client.AllowInsecureRequests}
-	if v.With.PreviousIDToken != "" {
-		stored := members{"access_token": "old", "token_type": "bearer", "id_token": v.With.PreviousIDToken}
-		var previous grant.Token
-		if err := previous.UnmarshalBinary([]byte(stored.json())); err != nil {
-			return nil, err
-		}
-		opts.PreviousIDToken = previous.IDToken
+	previous, err := v.previous()
+	if err != nil {
+		return nil, err
 	}
+	opts.PreviousIDToken = previous.IDToken
 	resp, err := grant.RefreshTokenGrantRequest(ctx, v.Server, client, v.With.RefreshToken, v.options(client))
 	if err != nil {
 		return nil, err
@@ -114,6 +127,25 @@ func doRevoke(ctx context.Context, v *vector, client *grant.Client) (map[string]
 		return nil, err
 	}
 	return nil, grant.ProcessRevocationResponse(v.Server, client, resp)
+}
+
+func doUserinfo(ctx context.Context, v *vector, client *grant.Client) (map[string]any, error) {
+	previous, err := v.previous()
+	if err != nil {
+		return nil, err
+	}
+	client.Server = v.Server
+	userinfo, err := client.Userinfo(ctx, previous)
+	if err != nil {
+		return nil, err
+	}
+	claims := map[string]any{}
+	return claims, userinfo.Claims(&claims)
+}
+
+func doChallenges(_ context.Context, v *vector, _ *grant.Client) (map[string]any, error) {
+	challenges := grant.ParseChallenges(http.Header{"Www-Authenticate": v.With.Headers})
+	return map[string]any{"challenges": challengesResult(challenges)}, nil
 }
 
 // tokenResult has the members of a token response, after the checks, with the
@@ -155,7 +187,8 @@ func errorResult(e *grant.Error) map[string]any {
 	return r
 }
 
-func challengesResult(challenges []grant.Challenge) (list []any) {
+func challengesResult(challenges []grant.Challenge) []any {
+	list := []any{}
 	for _, c := range challenges {
 		parameters := map[string]any{}
 		for name, value := range c.Parameters {

@@ -2,10 +2,9 @@ package grant_test
 
 import (
 	"cmp"
-	"encoding/base64"
+	"crypto"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -36,6 +35,7 @@ type exchange struct {
 // A script is a server that expects requests in a fixed order.
 type script struct {
 	t    testing.TB
+	keys map[string]any
 	left []exchange
 }
 
@@ -47,16 +47,16 @@ func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	next := s.left[0]
 	s.left = s.left[1:]
-	next.check(s.t, req)
+	next.check(s.t, s.keys, req)
 	return next.answer(), nil
 }
 
-func (e *exchange) check(t testing.TB, req *http.Request) {
+func (e *exchange) check(t testing.TB, keys map[string]any, req *http.Request) {
 	t.Helper()
 	if req.Method != e.Request.Method || req.URL.String() != e.Request.URL {
 		t.Errorf("%s %s was requested, want %s %s", req.Method, req.URL, e.Request.Method, e.Request.URL)
 	}
-	wantSelection(t, "header", e.Request.Headers, headers(req.Header, e.Request.Headers))
+	wantSelection(t, keys, "header", e.Request.Headers, headers(req.Header, e.Request.Headers))
 	if e.Request.Form == nil {
 		return
 	}
@@ -69,7 +69,7 @@ func (e *exchange) check(t testing.TB, req *http.Request) {
 		t.Error(err)
 	}
 	got := form(values)
-	wantSelection(t, "form", e.Request.Form, got)
+	wantSelection(t, keys, "form", e.Request.Form, got)
 	for name := range got {
 		if _, wanted := e.Request.Form[name]; !wanted {
 			t.Errorf("the form has %s", name)
@@ -93,22 +93,23 @@ var randomValue = regexp.MustCompile(`^[A-Za-z0-9_-]{22,}$`)
 // wantSelection compares JSON values. Of an object only the members that are
 // wanted count, null for one that must not be there. The text "<random>" stands
 // for one that nobody can guess, and {"jwt": {...}} for a JWT with such a header
-// and such claims.
-func wantSelection(t testing.TB, path string, want, got any) {
+// and such a payload that is signed with a key.
+func wantSelection(t testing.TB, keys map[string]any, path string, want, got any) {
 	t.Helper()
 	object, isObject := want.(map[string]any)
+	token, isToken := object["jwt"].(map[string]any)
 	switch {
 	case want == "<random>":
 		if text, ok := got.(string); !ok || !randomValue.MatchString(text) {
 			t.Errorf("%s is %v, want a random value", path, got)
 		}
-	case isObject && object["jwt"] != nil:
+	case isToken:
 		text, _ := got.(string)
-		wantSelection(t, path, object["jwt"], decodedJWT(text))
+		wantSelection(t, keys, path, token, openedJWT(t, keys, token["key"], text))
 	case isObject:
 		members, _ := got.(map[string]any)
 		for name, value := range object {
-			wantSelection(t, path+"."+name, value, members[name])
+			wantSelection(t, keys, path+"."+name, value, members[name])
 		}
 	default:
 		if !reflect.DeepEqual(got, want) {
@@ -117,18 +118,21 @@ func wantSelection(t testing.TB, path string, want, got any) {
 	}
 }
 
-func decodedJWT(text string) map[string]any {
-	parts := strings.Split(text, ".")
-	decoded := map[string]any{}
-	for i, name := range []string{"header", "payload"} {
-		if i >= len(parts) {
-			break
-		}
-		var part map[string]any
-		if data, err := base64.RawURLEncoding.DecodeString(parts[i]); err != nil || json.Unmarshal(data, &part) != nil {
-			return map[string]any{"error": fmt.Sprintf("%q is no JWT", text)}
-		}
-		decoded[name] = part
+// openedJWT verifies a token with a key of the vectors.
+func openedJWT(t testing.TB, keys map[string]any, kid any, text string) map[string]any {
+	t.Helper()
+	name, _ := kid.(string)
+	var public any
+	switch key := keys[name].(type) {
+	case crypto.Signer:
+		public = key.Public()
+	case []byte:
+		public = string(key)
 	}
-	return decoded
+	header, payload := openJWS(t, text, public)
+	opened, err := result(map[string]any{"key": kid, "header": header, "payload": payload})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return opened
 }

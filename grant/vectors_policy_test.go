@@ -13,7 +13,7 @@ import (
 )
 
 // families are the checks whose vectors are there.
-var families = []string{"url", "response", "authorization_response", "token_response", "revocation_response", "id_token", "jwks"}
+var families = []string{"url", "response", "authorization_response", "token_response", "revocation_response", "userinfo_response", "par_response", "id_token", "jwks"}
 
 // TestEveryCheckHasAVector: a name that CheckError.Check may have is that of a
 // vector, and a vector has no other name.

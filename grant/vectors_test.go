@@ -3,6 +3,7 @@ package grant_test
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -31,21 +32,29 @@ type vector struct {
 
 // A vectorClient is the client's own metadata and settings.
 type vectorClient struct {
-	ClientID                 string               `json:"client_id"`
-	ClientSecret             string               `json:"client_secret"`
-	TokenEndpointAuthMethod  string               `json:"token_endpoint_auth_method"`
-	IDTokenSignedResponseAlg string               `json:"id_token_signed_response_alg"`
-	RequireAuthTime          bool                 `json:"require_auth_time"`
-	DefaultMaxAge            *int                 `json:"default_max_age"`
-	UseMTLSEndpointAliases   bool                 `json:"use_mtls_endpoint_aliases"`
-	ClockTolerance           *int                 `json:"clock_tolerance"`
-	AllowHTTP                bool                 `json:"allow_http"`
-	Headers                  map[string]oneOrMore `json:"headers"`
+	ClientID                           string               `json:"client_id"`
+	ClientSecret                       string               `json:"client_secret"`
+	Key                                string               `json:"key"` // the kid of a key in keys
+	KeyID                              string               `json:"key_id"`
+	TokenEndpointAuthMethod            string               `json:"token_endpoint_auth_method"`
+	TokenEndpointAuthSigningAlg        string               `json:"token_endpoint_auth_signing_alg"`
+	IDTokenSignedResponseAlg           string               `json:"id_token_signed_response_alg"`
+	UserinfoSignedResponseAlg          string               `json:"userinfo_signed_response_alg"`
+	RequirePushedAuthorizationRequests bool                 `json:"require_pushed_authorization_requests"`
+	RequireAuthTime                    bool                 `json:"require_auth_time"`
+	DefaultMaxAge                      *int                 `json:"default_max_age"`
+	UseMTLSEndpointAliases             bool                 `json:"use_mtls_endpoint_aliases"`
+	ClockTolerance                     *int                 `json:"clock_tolerance"`
+	AllowHTTP                          bool                 `json:"allow_http"`
+	Headers                            map[string]oneOrMore `json:"headers"`
 
 	Scope                   string               `json:"scope"`
 	Prompt                  string               `json:"prompt"`
 	LoginHint               string               `json:"login_hint"`
 	ACRValues               string               `json:"acr_values"`
+	UILocales               string               `json:"ui_locales"`
+	Claims                  string               `json:"claims"` // JSON, in the spelling that is sent
+	AuthorizationDetails    string               `json:"authorization_details"`
 	MaxAge                  *int                 `json:"max_age"`
 	Audience                string               `json:"audience"`
 	Resource                oneOrMore            `json:"resource"`
@@ -64,11 +73,13 @@ type vectorInput struct {
 	MaxAge               *int                 `json:"max_age"`
 	RequireIDToken       bool                 `json:"require_id_token"`
 	TokenTypes           []string             `json:"token_types"`
+	AccessToken          grant.Secret         `json:"access_token"`
 	RefreshToken         grant.Secret         `json:"refresh_token"`
 	PreviousIDToken      string               `json:"previous_id_token"`
 	Token                grant.Secret         `json:"token"`
 	TokenTypeHint        string               `json:"token_type_hint"`
 	AdditionalParameters map[string]oneOrMore `json:"additional_parameters"`
+	Headers              oneOrMore            `json:"headers"`
 }
 
 // A vectorWant is how it ends. Outcome is "accepted", "refused" by a check of
@@ -143,39 +154,43 @@ func vectors(t testing.TB) map[string]*vector {
 
 // TestVectors runs every vector through the public API.
 func TestVectors(t *testing.T) {
+	keys := vectorKeys(t)
 	for name, v := range vectors(t) {
-		t.Run(name, inBubble(v.run))
+		t.Run(name, inBubble(func(t *testing.T) { v.run(t, keys) }))
 	}
 }
 
 // run must be called in a bubble: there the clock stands still, so that
 // ClockSkew can set it to that of the vector.
-func (v *vector) run(t *testing.T) {
+func (v *vector) run(t *testing.T, keys map[string]any) {
 	do, known := operations[v.Do]
 	if !known || v.About == "" || v.Source == "" {
 		t.Fatalf("the operation %q is unknown, or about or source is missing", v.Do)
 	}
-	script := &script{t: t, left: v.HTTP}
+	script := &script{t: t, keys: keys, left: v.HTTP}
 	client := v.Client.client(script, v.Clock)
+	client.Key, _ = keys[v.Client.Key].(crypto.Signer)
 	result, err := do(t.Context(), v, client)
 	wantOutcome(t, err, v.Want.outcome())
 	if n := len(script.left); n != 0 {
 		t.Errorf("%d requests were not made, the first to %s", n, script.left[0].Request.URL)
 	}
 	if refusal, ok := errors.AsType[*grant.Error](err); ok {
-		wantSelection(t, "error", v.Want.Error, errorResult(refusal))
+		wantSelection(t, keys, "error", v.Want.Error, errorResult(refusal))
 	}
 	if err == nil {
-		wantSelection(t, "result", v.Want.Result, result)
+		wantSelection(t, keys, "result", v.Want.Result, result)
 	}
 }
 
 func (c vectorClient) client(transport http.RoundTripper, clock int64) *grant.Client {
 	client := &grant.Client{
 		ClientID: c.ClientID, ClientSecret: grant.Secret(c.ClientSecret), TokenEndpointAuthMethod: c.TokenEndpointAuthMethod,
-		IDTokenSignedResponseAlg: c.IDTokenSignedResponseAlg, RequireAuthTime: c.RequireAuthTime, DefaultMaxAge: c.DefaultMaxAge,
+		KeyID: c.KeyID, TokenEndpointAuthSigningAlg: c.TokenEndpointAuthSigningAlg, RequirePushedAuthorizationRequests: c.RequirePushedAuthorizationRequests,
+		IDTokenSignedResponseAlg: c.IDTokenSignedResponseAlg, UserinfoSignedResponseAlg: c.UserinfoSignedResponseAlg, RequireAuthTime: c.RequireAuthTime, DefaultMaxAge: c.DefaultMaxAge,
 		UseMTLSEndpointAliases: c.UseMTLSEndpointAliases, AllowInsecureRequests: c.AllowHTTP, Header: listOf(c.Headers),
-		Scopes: strings.Fields(c.Scope), Prompt: c.Prompt, LoginHint: c.LoginHint, ACRValues: c.ACRValues, MaxAge: c.MaxAge,
+		Scopes: strings.Fields(c.Scope), Prompt: c.Prompt, LoginHint: c.LoginHint, ACRValues: c.ACRValues, UILocales: c.UILocales,
+		Claims: append(json.RawMessage(nil), c.Claims...), AuthorizationDetails: append(json.RawMessage(nil), c.AuthorizationDetails...), MaxAge: c.MaxAge,
 		Audience: c.Audience, Resources: c.Resource,
 		AuthorizationParameters: listOf(c.AuthorizationParameters), TokenParameters: listOf(c.TokenParameters),
 		HTTPClient: &http.Client{Transport: transport}, ClockSkew: time.Until(time.Unix(clock, 0)),
