@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // TokenEndpointRequestOptions are the options of the requests to the token
@@ -238,7 +239,7 @@ func (p *tokenProcessor) token(ctx context.Context, body object, sent time.Time)
 
 // members reads the members of a token response (RFC 6749, section 5.1).
 func (p *tokenProcessor) members(body object, sent time.Time) (*Token, error) {
-	accessToken, err := required(body, "access_token", checkTokenAccessToken)
+	accessToken, err := requiredToken(body, "access_token", checkTokenAccessToken) // RFC 6749, appendix A.12
 	if err != nil {
 		return nil, err
 	}
@@ -257,18 +258,16 @@ func (p *tokenProcessor) members(body object, sent time.Time) (*Token, error) {
 		token.Expiry = sent.Add(life).UTC() // without the monotonic clock, which may stand still while the machine sleeps
 	}
 	if body.has("refresh_token") {
-		refreshToken, err := required(body, "refresh_token", checkTokenRefreshToken)
+		refreshToken, err := requiredToken(body, "refresh_token", checkTokenRefreshToken) // appendix A.17
 		if err != nil {
 			return nil, err
 		}
 		token.RefreshToken = Secret(refreshToken)
 	}
 	if body.has("scope") {
-		scope, ok := body.str("scope")
-		if !ok {
-			return nil, &CheckError{Check: checkTokenScope, Code: codeInvalidResponse, Reason: "scope is not a string"}
+		if token.Scopes, err = scopes(body); err != nil {
+			return nil, err
 		}
-		token.Scopes = append([]string{}, strings.Fields(scope)...)
 	}
 	if body.has("id_token") {
 		if _, err := required(body, "id_token", checkTokenIDToken); err != nil {
@@ -279,6 +278,31 @@ func (p *tokenProcessor) members(body object, sent time.Time) (*Token, error) {
 		token.AuthorizationDetails = details // RFC 9396, section 7
 	}
 	return token, nil
+}
+
+// scopes reads scope as RFC 6749, appendix A.4, has it, but takes any white space
+// between scopes, and in them whatever is no control character: servers have
+// scopes of their own making.
+func scopes(body object) ([]string, error) {
+	scope, ok := body.str("scope")
+	if !ok {
+		return nil, &CheckError{Check: checkTokenScope, Code: codeInvalidResponse, Reason: "scope is not a string"}
+	}
+	scopes := append([]string{}, strings.Fields(scope)...)
+	if strings.ContainsFunc(strings.Join(scopes, ""), unicode.IsControl) {
+		return nil, &CheckError{Check: checkTokenScope, Code: codeInvalidResponse, Reason: "scope has control characters"}
+	}
+	return scopes, nil
+}
+
+// requiredToken returns a member that has to be a token, 1*VSCHAR. One with a
+// line break would become two headers, or two lines, where it is used.
+func requiredToken(body object, name, check string) (string, error) {
+	value, err := required(body, name, check)
+	if err == nil && strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c > '~' }) {
+		err = &CheckError{Check: check, Code: codeInvalidResponse, Reason: name + " has characters that no token has"}
+	}
+	return value, err
 }
 
 // required returns a member that has to be a string with something in it.
