@@ -57,7 +57,7 @@ import (
 
 const (
 	defaultTimeout  = 5 * time.Minute  // an account picker, a password manager and a second factor take time
-	exchangeTimeout = 30 * time.Second // from the redirect to saved tokens
+	exchangeTimeout = 30 * time.Second // from the redirect to saved tokens, at least
 )
 
 // Options are the options of Login, Listen and NewReceiver. The zero value
@@ -90,8 +90,9 @@ type Options struct {
 	Open func(ctx context.Context, url string) error
 
 	// Save keeps the token. It runs after all checks and before the browser is
-	// told that the person is signed in; its error fails the login. It has
-	// what is left of 30 seconds. nil saves nothing.
+	// told that the person is signed in; its error fails the login. It has what
+	// is left of 30 seconds, or of twice the timeout of the client's HTTPClient if
+	// that is longer. nil saves nothing.
 	Save func(ctx context.Context, token *grant.Token) error
 	// Notify is told what happens, one event at a time, from several
 	// goroutines. It must return soon. nil: silence.
@@ -137,6 +138,8 @@ func Login(ctx context.Context, client *grant.Client, opts *Options) (*grant.Tok
 
 	var token *grant.Token
 	err = server.Receive(ctx, flow.Ours, func(ctx context.Context, params url.Values) (err error) {
+		ctx, cancel := context.WithTimeout(ctx, exchangeTime(client))
+		defer cancel()
 		token, err = complete(ctx, flow, params, opts.Save)
 		return err
 	})
@@ -146,11 +149,17 @@ func Login(ctx context.Context, client *grant.Client, opts *Options) (*grant.Tok
 	return token, nil
 }
 
-// complete turns the redirect into a token that is saved. Its time does not
-// depend on how long the person took.
+// exchangeTime is how long it may take from the redirect to saved tokens. That
+// are two requests, one for the tokens and one for the keys.
+func exchangeTime(client *grant.Client) time.Duration {
+	if client.HTTPClient == nil {
+		return exchangeTimeout
+	}
+	return max(exchangeTimeout, 2*client.HTTPClient.Timeout)
+}
+
+// complete turns the redirect into a token that is saved.
 func complete(ctx context.Context, flow *grant.Flow, params url.Values, save func(context.Context, *grant.Token) error) (*grant.Token, error) {
-	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
-	defer cancel()
 	token, err := flow.Exchange(ctx, params)
 	if err != nil || save == nil {
 		return token, err

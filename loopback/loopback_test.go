@@ -344,3 +344,30 @@ func TestLoginRefusesArguments(t *testing.T) {
 		t.Errorf("without a client: %v", err)
 	}
 }
+
+// TestExchangeBudget: what follows the redirect has its own time, which does not
+// depend on how long the person took, but on what one request may take.
+func TestExchangeBudget(t *testing.T) {
+	for _, test := range []struct{ request, want time.Duration }{
+		{0, 30 * time.Second},
+		{10 * time.Second, 30 * time.Second},
+		{2 * time.Minute, 4 * time.Minute},
+	} {
+		s := startToy(t, nil)
+		s.client.HTTPClient = &http.Client{Transport: new(http.Transport), Timeout: test.request}
+		var left time.Duration
+		l := start(t.Context(), t, s.client, &loopback.Options{NoBrowser: true, Timeout: time.Hour, Save: func(ctx context.Context, _ *grant.Token) error {
+			deadline, ok := ctx.Deadline()
+			if !ok {
+				t.Error("there is no limit")
+			}
+			left = time.Until(deadline)
+			return nil
+		}})
+		browse(t, l.callback(t))
+		l.succeed(t)
+		if late := test.want - left; late < 0 || late > 5*time.Second {
+			t.Errorf("with requests that may take %v, %v are left; want %v", test.request, left, test.want)
+		}
+	}
+}

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/oauth-login/oauth-login/grant"
 )
 
 // The tests of this file have a clock of their own, which stands still while
@@ -191,40 +189,6 @@ func TestSlowRequests(t *testing.T) {
 			})
 		})
 	}
-}
-
-// TestExchangeBudget: a provider that does not answer costs 30 seconds, whatever
-// time the person had.
-func TestExchangeBudget(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		client := &grant.Client{
-			ClientID: "toy", HTTPClient: &http.Client{Transport: silence{}, Timeout: time.Hour},
-			Server: &grant.AuthorizationServer{
-				Issuer: "https://issuer.example", AuthorizationEndpoint: "https://issuer.example/a", TokenEndpoint: "https://issuer.example/t",
-			},
-		}
-		flow, err := client.Authorize(t.Context(), "http://127.0.0.1:8080/callback")
-		if err != nil {
-			t.Fatal(err)
-		}
-		u, err := url.Parse(flow.URL)
-		if err != nil {
-			t.Fatal(err)
-		}
-		begin := time.Now()
-		_, err = complete(t.Context(), flow, url.Values{"code": {"c"}, "state": u.Query()["state"]}, nil)
-		if took := time.Since(begin); !errors.Is(err, context.DeadlineExceeded) || took != exchangeTimeout {
-			t.Errorf("ended with %v after %v", err, took)
-		}
-	})
-}
-
-// silence is a server that never answers.
-type silence struct{}
-
-func (silence) RoundTrip(r *http.Request) (*http.Response, error) {
-	<-r.Context().Done()
-	return nil, r.Context().Err()
 }
 
 // TestLimit: who has said nothing for a second makes room for others, but not
