@@ -17,18 +17,18 @@ type call struct {
 }
 
 type outcome struct {
-	secret string
+	record []byte
 	err    error
 }
 
 // call uses the keychain after any other call. It waits for the end of that and
 // of its own steps, for the end of ctx, or for the time that one step may take,
 // whichever comes first.
-func (k *Keychain) call(ctx context.Context, do func(*steps) (string, error)) (string, error) {
+func (k *Keychain) call(ctx context.Context, do func(*steps) ([]byte, error)) ([]byte, error) {
 	began := time.Now()
 	limit, err := k.ready(ctx)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	over := time.NewTimer(limit - time.Since(began)) // the first step pays for the probe
 	defer over.Stop()
@@ -36,9 +36,9 @@ func (k *Keychain) call(ctx context.Context, do func(*steps) (string, error)) (s
 	select {
 	case turn <- struct{}{}:
 	case <-ctx.Done():
-		return "", ctx.Err()
+		return nil, ctx.Err()
 	case <-over.C:
-		return "", timedOut(k.Name(), limit)
+		return nil, timedOut(k.Name(), limit)
 	}
 	c := k.start(turn, do)
 	waiting := time.NewTimer(waitingAfter)
@@ -46,7 +46,7 @@ func (k *Keychain) call(ctx context.Context, do func(*steps) (string, error)) (s
 	for {
 		select {
 		case o := <-c.outcome:
-			return o.secret, k.classify(o.err)
+			return o.record, o.err
 		case <-c.progress:
 			over.Reset(limit)
 		case <-waiting.C:
@@ -55,10 +55,10 @@ func (k *Keychain) call(ctx context.Context, do func(*steps) (string, error)) (s
 			}
 		case <-ctx.Done():
 			k.giveUp(c, false)
-			return "", ctx.Err()
+			return nil, ctx.Err()
 		case <-over.C:
 			k.giveUp(c, true)
-			return "", timedOut(k.Name(), limit)
+			return nil, timedOut(k.Name(), limit)
 		}
 	}
 }
@@ -76,7 +76,7 @@ func (k *Keychain) line() chan struct{} {
 // start takes the steps in a goroutine, as go-keyring cannot be stopped: it waits
 // for ever for a daemon that is stopped, for one that dies while it asks for a
 // password, and for a prompt that nobody answers. Its caller has the turn.
-func (k *Keychain) start(turn <-chan struct{}, do func(*steps) (string, error)) *call {
+func (k *Keychain) start(turn <-chan struct{}, do func(*steps) ([]byte, error)) *call {
 	r := k.ring
 	if r == nil {
 		r = osRing{}
@@ -84,7 +84,7 @@ func (k *Keychain) start(turn <-chan struct{}, do func(*steps) (string, error)) 
 	c := &call{outcome: make(chan outcome, 1), progress: make(chan struct{}, 1)}
 	go func() {
 		var o outcome
-		o.secret, o.err = do(&steps{ring: r, keychain: k, call: c})
+		o.record, o.err = do(&steps{ring: r, keychain: k, call: c})
 		k.end(c)
 		<-turn
 		c.outcome <- o

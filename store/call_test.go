@@ -92,9 +92,10 @@ func assertTimeout(t *testing.T, err error) {
 // at work: the older write could land after the newer one.
 func TestKeychainCallsOneAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		old := recordOf("old", 100)
 		r := &fakeRing{}
 		r.set = func(_ string, secret *string) (bool, error) {
-			if *secret == "old" {
+			if *secret == string(old) {
 				time.Sleep(3 * time.Second)
 			}
 			return false, nil
@@ -103,7 +104,7 @@ func TestKeychainCallsOneAtATime(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
-		if err := k.Save(ctx, testKey, []byte("old")); !errors.Is(err, context.DeadlineExceeded) {
+		if err := k.Save(ctx, testKey, old); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v", err)
 		}
 		if took := time.Since(start); took != time.Second {
@@ -146,7 +147,7 @@ func TestSettled(t *testing.T) {
 				if !settled(k) {
 					t.Error("a new keychain is not settled")
 				}
-				if err := k.Save(ctx, testKey, []byte("old")); err == nil {
+				if err := k.Save(ctx, testKey, recordOf("old", 100)); err == nil {
 					t.Error("it was saved")
 				}
 				if settled(k) {
@@ -155,7 +156,7 @@ func TestSettled(t *testing.T) {
 				close(release)
 				<-k.Settled()
 				synctest.Wait()
-				if got := r.took(); !strings.HasSuffix(got, "set record") {
+				if got := r.took(); !strings.HasSuffix(got, "set a.0") {
 					t.Errorf("after it was given up it went on: %s", got)
 				}
 			})
@@ -178,7 +179,7 @@ func TestGivenUpBeforeTheWrite(t *testing.T) {
 		}
 		close(release)
 		synctest.Wait()
-		if got := r.took(); got != "get record" {
+		if got := r.took(); got != "get a.0" {
 			t.Errorf("it did %s", got)
 		}
 	})

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/zalando/go-keyring"
+
+	"github.com/oauth-login/oauth-login/grant"
 )
 
 // A Keychain is the keychain of the operating system: a Secret Service (such as
@@ -39,6 +42,9 @@ type Keychain struct {
 	ring  ring                                            // nil means go-keyring
 	probe func(context.Context) (prompts bool, err error) // nil means that of the platform
 	goos  string                                          // empty means runtime.GOOS
+	// dataDir is for what is too large for the keychain; empty means that of the
+	// user.
+	dataDir string
 
 	mu    sync.Mutex
 	turn  chan struct{} // one call at a time
@@ -63,12 +69,10 @@ func (osRing) Get(service, user string) (string, error) { return keyring.Get(ser
 func (osRing) Set(service, user, secret string) error   { return keyring.Set(service, user, secret) }
 func (osRing) Delete(service, user string) error        { return keyring.Delete(service, user) }
 
-// Names of items. On Windows "service:user" is the whole name, so neither has a
-// colon.
+// Names of items, beside those in slots.
 const (
 	service      = "oauth-login"
-	recordSuffix = ".a.0" // slot a, part 0: where the only part of a record is
-	markSuffix   = ".w"   // that a refresh has begun
+	markSuffix   = ".w" // that a refresh has begun
 	canarySuffix = ".c"
 )
 
@@ -78,48 +82,46 @@ const (
 	waitingAfter         = time.Second
 )
 
-// Load returns the record under key: one read of the keychain.
-func (k *Keychain) Load(ctx context.Context, key string) ([]byte, error) {
-	record, err := k.call(ctx, func(s *steps) (string, error) { return s.get(key + recordSuffix) })
-	if err != nil {
-		return nil, err
-	}
-	return []byte(record), nil
+// Load returns the record under key, of any size: with one read of the keychain
+// where the record fits into an item.
+func (k *Keychain) Load(ctx context.Context, key string) (record []byte, err error) {
+	return k.call(ctx, func(s *steps) ([]byte, error) { return k.slots(s, key).load() })
 }
 
-// Save replaces the record under key and reads it back.
+// Save replaces the record under key, of any size up to 1 MiB. It has to be
+// printable ASCII on one line. Whatever happens meanwhile, the old record is there
+// or the new one, and when Save returns nil, the new one was read back. A record
+// that a newer version of this package has saved is left alone: ErrNewer.
 func (k *Keychain) Save(ctx context.Context, key string, record []byte) error {
-	user := key + recordSuffix
-	// Checked here: on macOS go-keyring finds out too late and leaves a process
-	// behind, and at one length it reports success for a failure.
-	if most := maxSecret(k.system(), service, user); len(record) > most {
-		return k.unavailable(TooBig, fmt.Errorf("it takes %d bytes, the limit is %d", len(record), most))
+	if len(record) == 0 || !printableASCII(record) {
+		return fmt.Errorf("%w: a record is printable ASCII on one line", grant.ErrArgument)
 	}
-	_, err := k.call(ctx, func(s *steps) (string, error) {
-		if _, err := s.get(user); err != nil && !errors.Is(err, ErrNotFound) {
-			return "", err
-		}
-		return "", s.write(user, string(record))
-	})
+	if len(record) > recordMax {
+		return k.unavailable(TooBig, fmt.Errorf("it takes %d bytes, the limit is 1 MiB", len(record)))
+	}
+	record = bytes.Clone(record) // a step of a call that was given up may still use it
+	_, err := k.call(ctx, func(s *steps) ([]byte, error) { return nil, k.slots(s, key).save(record) })
 	return err
 }
 
-// Delete removes the record under key and makes sure that it is gone.
+// Delete removes everything that is stored under key and makes sure that the
+// record is gone. It also removes what a crash has left, even where there is no
+// record: ErrNotFound.
 func (k *Keychain) Delete(ctx context.Context, key string) error {
-	_, err := k.call(ctx, func(s *steps) (string, error) {
-		if _, err := s.get(key + recordSuffix); err != nil {
-			return "", err
-		}
-		if err := s.erase(key + recordSuffix); err != nil {
-			return "", err
-		}
-		err := s.del(key + markSuffix)
-		if errors.Is(err, ErrNotFound) {
-			err = nil
-		}
-		return "", err
-	})
+	_, err := k.call(ctx, func(s *steps) ([]byte, error) { return nil, k.slots(s, key).delete() })
 	return err
+}
+
+func (k *Keychain) slots(s *steps, key string) *slots {
+	l := limitsOf(k.system())
+	if l.parts == recordMax {
+		return &slots{steps: s, key: key, limits: l}
+	}
+	dir := userData
+	if k.dataDir != "" {
+		dir = func() (string, error) { return k.dataDir, nil }
+	}
+	return &slots{steps: s, key: key, limits: l, files: files{dir}}
 }
 
 // Probe writes, reads and removes an item of its own. The error is that of a
@@ -128,9 +130,9 @@ func (k *Keychain) Probe(ctx context.Context) error {
 	name := make([]byte, 16)
 	rand.Read(name) // never fails
 	user := hex.EncodeToString(name) + canarySuffix
-	_, err := k.call(ctx, func(s *steps) (string, error) {
+	_, err := k.call(ctx, func(s *steps) ([]byte, error) {
 		if _, err := s.get(user); err != nil && !errors.Is(err, ErrNotFound) {
-			return "", err
+			return nil, err
 		}
 		err := s.write(user, rand.Text())
 		if err == nil {
@@ -139,7 +141,7 @@ func (k *Keychain) Probe(ctx context.Context) error {
 		if err != nil { // also when the call was given up: nobody else has the name
 			_ = try(func() error { return s.ring.Delete(service, user) })
 		}
-		return "", err
+		return nil, err
 	})
 	if errors.Is(err, ErrNotFound) {
 		return k.unavailable(NotStored, errors.New("an item was gone at once"))

@@ -12,14 +12,14 @@ import (
 // very record has begun. A Save makes the mark moot. Without a record, the error
 // is ErrNotFound.
 func (k *Keychain) Preflight(ctx context.Context, key string) error {
-	_, err := k.call(ctx, func(s *steps) (string, error) {
-		record, err := s.get(key + recordSuffix)
+	_, err := k.call(ctx, func(s *steps) ([]byte, error) {
+		g, err := k.slots(s, key).inForce()
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		// The time makes each mark a new one, so that reading it back proves
 		// that it was written now.
-		return "", s.write(key+markSuffix, markOf(record)+time.Now().UTC().Format(time.RFC3339Nano))
+		return nil, s.write(key+markSuffix, markOf(g)+time.Now().UTC().Format(time.RFC3339Nano))
 	})
 	return err
 }
@@ -27,22 +27,23 @@ func (k *Keychain) Preflight(ctx context.Context, key string) error {
 // Interrupted reports whether a refresh of the record under key was begun, by
 // Preflight, and what came of it never saved: its refresh token may be spent.
 func (k *Keychain) Interrupted(ctx context.Context, key string) (bool, error) {
-	mark, err := k.call(ctx, func(s *steps) (string, error) {
-		record, err := s.get(key + recordSuffix)
+	mark, err := k.call(ctx, func(s *steps) ([]byte, error) {
+		g, err := k.slots(s, key).inForce()
 		if err != nil {
-			return "", err
+			return nil, err
 		}
 		mark, err := s.get(key + markSuffix)
-		if err != nil || !strings.HasPrefix(mark, markOf(record)) {
-			return "", err
+		if err != nil || !strings.HasPrefix(mark, markOf(g)) {
+			return nil, err
 		}
-		return mark, nil
+		return []byte(mark), nil
 	})
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
-	return mark != "", err
+	return mark != nil, err
 }
 
-// markOf is the start of the mark for a record.
-func markOf(record string) string { return "OLW1 " + checksum([]byte(record)) + " " }
+// markOf is the start of the mark for a record. It names the record by its
+// checksum.
+func markOf(g *generation) string { return "OLW1 " + checksum([]byte(g.item)) + " " }

@@ -27,7 +27,7 @@ func TestPreflight(t *testing.T) {
 	if err := k.Preflight(ctx, testKey); err != nil {
 		t.Fatal(err)
 	}
-	if got := r.took(); got != "get record, set mark, get mark" {
+	if got := r.took(); got != "get a.0, set w, get w" {
 		t.Errorf("Preflight did %s", got)
 	}
 	interrupted(true)

@@ -1,13 +1,9 @@
 package store
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -74,14 +70,12 @@ func (r *Record) ttl(least time.Duration) time.Duration {
 func now() time.Time { return time.Now().UTC().Round(0) }
 
 const (
-	recordMagic   = "OL"
-	recordVersion = 1
-	recordCodec   = "j" // the payload is JSON
-	recordMax     = 1 << 20
+	recordCodec = "j" // of its envelope: the payload is JSON
+	recordMax   = 1 << 20
 )
 
 // wire is the payload of a record. A change that an older version must not
-// ignore, when it saves the login again, needs a new recordVersion.
+// ignore, when it saves the login again, needs a new envelopeVersion.
 type wire struct {
 	Issuer      string          `json:"issuer"`
 	ClientID    string          `json:"client_id"`
@@ -92,13 +86,7 @@ type wire struct {
 	Token       json.RawMessage `json:"token"`
 }
 
-// encode returns the record as one line of printable ASCII:
-//
-//	OL1 j <checksum> <JSON>
-//
-// Keychains lose what is not ASCII (KWallet), drop whole collections over a line
-// break (gnome-keyring) and return half of what they were given; so nothing but
-// ASCII is written, and nothing is believed without its checksum.
+// encode returns the record in an envelope, on one line of printable ASCII.
 func (r *Record) encode() ([]byte, error) {
 	token, err := r.Token.MarshalBinary()
 	if err != nil {
@@ -112,9 +100,7 @@ func (r *Record) encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	header := recordMagic + strconv.Itoa(recordVersion) + " " + recordCodec + " "
-	payload = escapeNonASCII(payload)
-	record := append([]byte(header+checksum(payload)+" "), payload...)
+	record := seal(recordCodec, escapeNonASCII(payload))
 	if len(record) > recordMax {
 		return nil, fmt.Errorf("%w: the login takes %d bytes, more than 1 MiB", grant.ErrArgument, len(record))
 	}
@@ -123,23 +109,11 @@ func (r *Record) encode() ([]byte, error) {
 
 // decodeRecord returns what encode encoded, a *DamagedError or ErrNewer.
 func decodeRecord(record []byte) (*Record, error) {
-	rest, ok := bytes.CutPrefix(record, []byte(recordMagic))
-	version, rest, found := bytes.Cut(rest, []byte(" "))
-	number, err := strconv.ParseUint(string(version), 10, 16)
-	switch {
-	case len(record) == 0:
-		return nil, &DamagedError{Reason: "it is empty"}
-	case !ok || !found || err != nil || version[0] == '0':
-		return nil, &DamagedError{Reason: "it is not a record of this program"}
-	case number > recordVersion:
-		return nil, ErrNewer
+	codec, payload, err := unseal(record)
+	if err != nil {
+		return nil, err
 	}
-	codec, rest, _ := bytes.Cut(rest, []byte(" "))
-	sum, payload, _ := bytes.Cut(rest, []byte(" "))
-	switch {
-	case string(sum) != checksum(payload):
-		return nil, &DamagedError{Reason: "its checksum does not fit"}
-	case string(codec) != recordCodec:
+	if codec != recordCodec {
 		return nil, &DamagedError{Reason: "its encoding is unknown"}
 	}
 	return decodePayload(payload)
@@ -158,13 +132,6 @@ func decodePayload(payload []byte) (*Record, error) {
 		return nil, &DamagedError{Reason: "its token cannot be read"}
 	}
 	return r, nil
-}
-
-// checksum finds damage, not forgery: who can write to the keychain can write
-// what they like.
-func checksum(payload []byte) string {
-	sum := sha256.Sum256(payload)
-	return hex.EncodeToString(sum[:16])
 }
 
 // escapeNonASCII rewrites JSON. Characters that are not ASCII can stand within

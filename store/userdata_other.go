@@ -1,0 +1,9 @@
+//go:build !unix && !windows
+
+package store
+
+import "errors"
+
+func userData() (string, error) { return "", errors.ErrUnsupported }
+
+func syncDir(string) error { return errors.ErrUnsupported }

@@ -1,0 +1,34 @@
+//go:build unix
+
+package store
+
+import (
+	"os"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strconv"
+)
+
+// userData is the directory of what this user keeps: it follows from who the user
+// is, as their keychain does, and not from variables such as HOME.
+func userData() (string, error) {
+	owner, err := user.LookupId(strconv.Itoa(os.Geteuid())) // not user.Current, which may take HOME
+	if err != nil {
+		return "", err
+	}
+	if runtime.GOOS == "darwin" || runtime.GOOS == "ios" {
+		return filepath.Join(owner.HomeDir, "Library", "Application Support", "oauth-login", "records"), nil
+	}
+	return filepath.Join(owner.HomeDir, ".local", "share", "oauth-login", "records"), nil
+}
+
+// syncDir makes new names in a directory survive a loss of power.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
