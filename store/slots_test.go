@@ -152,6 +152,25 @@ func TestKeychainCalls(t *testing.T) {
 	}
 }
 
+// A save that is tried again does not repeat what is done.
+func TestKeychainSaveAgain(t *testing.T) {
+	r := &fakeRing{}
+	k := newFakeKeychain("linux", r)
+	roundTrip(t, k, recordOf("1", 100))
+	r.set = func(user string, _ *string) (bool, error) { return strings.HasSuffix(user, ".a.0"), errors.New("no") }
+	if err := saveOf(101)(k); err == nil {
+		t.Fatal("saved")
+	}
+	r.set = nil
+	r.took()
+	if err := saveOf(101)(k); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.took(); got != "get a.0, get b.0, set a.0, get a.0" {
+		t.Errorf("took %s", got)
+	}
+}
+
 func saveOf(n int) func(*Keychain) error {
 	return func(k *Keychain) error { return save(string(recordOf(fmt.Sprint(n), n)))(k) }
 }

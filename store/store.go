@@ -25,18 +25,21 @@
 //
 //	source.Store = &store.EncryptedFile{Identity: "/etc/my-cli/key"} // made by age-keygen
 //
-// One login is one item or file. Its name is a hash of issuer, client and
-// profile, so that a locked keychain tells nobody where the person has accounts.
-// Items of other programs are never touched.
+// One login is one item or file, and in a keychain a second item for the version
+// before. What is too large for an item is in several, and above 64 KiB on macOS
+// and Windows in an encrypted file whose key is in the keychain. Names are hashes
+// of issuer, client and profile, so that a locked keychain tells nobody where the
+// person has accounts. Items of other programs are never touched.
 //
 // # What is promised
 //
-// A token is saved, and read back, before it is handed out. A refresh token is
-// sent to the issuer that gave it and to nobody else, and once, however many
-// goroutines ask at the same time. A network error or a server in trouble
-// deletes nothing and opens no browser. A record that is damaged, or of a newer
-// version, is never overwritten unless a person signs in anew; the newer one not
-// even then. Every wait has an end.
+// A token is saved, and read back, before it is handed out. A process that is
+// killed while it saves leaves the old login or the new one, whole, and that is
+// also what others read meanwhile. A refresh token is sent to the issuer that gave
+// it and to nobody else, and once, however many goroutines ask at the same time. A
+// network error or a server in trouble deletes nothing and opens no browser. A
+// record that is damaged, or of a newer version, is never overwritten unless a
+// person signs in anew; the newer one not even then. Every wait has an end.
 //
 // # Errors
 //
