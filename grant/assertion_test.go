@@ -26,7 +26,7 @@ func TestClientAssertion(t *testing.T) {
 		offered      []string
 		alg, kid     string
 	}{
-		{name: "CA-05 P-256", method: "private_key_jwt", auth: grant.PrivateKeyJWT(keyES, ""), key: &keyES.PublicKey, alg: "ES256"},
+		{name: "CA-04 CA-05 P-256", method: "private_key_jwt", auth: grant.PrivateKeyJWT(keyES, ""), key: &keyES.PublicKey, alg: "ES256"},
 		{name: "CA-08 kid", method: "private_key_jwt", auth: grant.PrivateKeyJWT(keyES, "key 1"), key: &keyES.PublicKey, alg: "ES256", kid: "key 1"},
 		{name: "R087 P-384", method: "private_key_jwt", auth: grant.PrivateKeyJWT(key384, ""), key: &key384.PublicKey, alg: "ES384"},
 		{name: "R087 P-521", method: "private_key_jwt", auth: grant.PrivateKeyJWT(key521, ""), key: &key521.PublicKey, alg: "ES512"},

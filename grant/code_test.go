@@ -96,7 +96,7 @@ var senders = []sender{
 		}},
 }
 
-// AC-04 to AC-10, RT-03 to RT-09, R016, R020, R022, R122, R123, H06.
+// R016, R020, R022, R122, R123, H06.
 func TestTokenRequest(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -104,8 +104,8 @@ func TestTokenRequest(t *testing.T) {
 		form   url.Values // beyond what the library sets
 		header map[string]string
 	}{
-		{name: "04/03 no options"},
-		{name: "05-07/04-06 resource", opts: &grant.TokenEndpointRequestOptions{AdditionalParameters: url.Values{"resource": {"urn:example:resource"}}},
+		{name: "AC-04 RT-03 no options"},
+		{name: "AC-05 AC-06 AC-07 RT-04 RT-05 RT-06 resource", opts: &grant.TokenEndpointRequestOptions{AdditionalParameters: url.Values{"resource": {"urn:example:resource"}}},
 			form: url.Values{"resource": {"urn:example:resource"}}},
 		{name: "R022 several resources", opts: &grant.TokenEndpointRequestOptions{AdditionalParameters: url.Values{"resource": {"urn:b", "urn:a"}}},
 			form: url.Values{"resource": {"urn:b", "urn:a"}}},
@@ -113,7 +113,7 @@ func TestTokenRequest(t *testing.T) {
 			"grant_type": {"x", "y"}, "code": {"x"}, "redirect_uri": {"x"}, "code_verifier": {"x"}, "refresh_token": {"x"}, "device_code": {"x"}}}},
 		{name: "R089 H06 no smuggled credentials", opts: &grant.TokenEndpointRequestOptions{AdditionalParameters: url.Values{
 			"client_id": {"x"}, "client_secret": {"x"}, "client_assertion": {"x"}, "client_assertion_type": {"x"}}}},
-		{name: "08-10/07-09 headers", opts: &grant.TokenEndpointRequestOptions{Header: http.Header{"accept": {"text/html"}, "user-agent": {"foo"}, "foo": {"bar"}}},
+		{name: "AC-08 AC-09 AC-10 RT-07 RT-08 RT-09 headers", opts: &grant.TokenEndpointRequestOptions{Header: http.Header{"accept": {"text/html"}, "user-agent": {"foo"}, "foo": {"bar"}}},
 			header: map[string]string{"User-Agent": "foo", "Foo": "bar"}},
 		{name: "R016 the content type is ours", opts: &grant.TokenEndpointRequestOptions{Header: http.Header{"content-type": {"text/plain"}}}},
 	}

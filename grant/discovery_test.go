@@ -223,19 +223,21 @@ func TestDiscoverIssuerArgument(t *testing.T) {
 	}
 }
 
-// DISC-02 to DISC-04, R016.
 func TestDiscoverHeader(t *testing.T) {
-	p := places(map[string]endpoint{oidcPlace: document(issuer)})
-	opts := &grant.DiscoverOptions{HTTPClient: &http.Client{Transport: p}, Header: http.Header{"accept": {"x"}, "user-agent": {"foo"}, "foo": {"bar"}}}
-	if _, err := grant.Discover(t.Context(), issuer, opts); err != nil {
-		t.Fatal(err)
-	}
-	if h := p.one(t, oidcPlace).header; h.Get("Accept") != "application/json" || h.Get("User-Agent") != "foo" || h.Get("Foo") != "bar" {
-		t.Errorf("headers %v", h)
-	}
-	opts.Header = http.Header{"AUTHORIZATION": {"Bearer x"}}
-	_, err := grant.Discover(t.Context(), issuer, opts)
-	wantOutcome(t, err, "argument")
+	t.Run("DISC-02 DISC-03 DISC-04", func(t *testing.T) {
+		p := places(map[string]endpoint{oidcPlace: document(issuer)})
+		opts := &grant.DiscoverOptions{HTTPClient: &http.Client{Transport: p}, Header: http.Header{"accept": {"x"}, "user-agent": {"foo"}, "foo": {"bar"}}}
+		if _, err := grant.Discover(t.Context(), issuer, opts); err != nil {
+			t.Fatal(err)
+		}
+		if h := p.one(t, oidcPlace).header; h.Get("Accept") != "application/json" || h.Get("User-Agent") != "foo" || h.Get("Foo") != "bar" {
+			t.Errorf("headers %v", h)
+		}
+	})
+	t.Run("R016 Authorization", func(t *testing.T) {
+		_, err := grant.Discover(t.Context(), issuer, &grant.DiscoverOptions{Header: http.Header{"AUTHORIZATION": {"Bearer x"}}})
+		wantOutcome(t, err, "argument")
+	})
 }
 
 func TestDiscoverPassesErrorsThrough(t *testing.T) {

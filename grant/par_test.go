@@ -22,7 +22,7 @@ func TestPushedAuthorizationRequest(t *testing.T) {
 		opts   *grant.TokenEndpointRequestOptions
 		want   url.Values
 	}{
-		{"PAR-02", nil, url.Values{"response_type": {"code"}}, nil, url.Values{"client_id": {clientID}, "response_type": {"code"}}},
+		{"PAR-02 PAR-03 PAR-04 parameters", nil, url.Values{"response_type": {"code"}}, nil, url.Values{"client_id": {clientID}, "response_type": {"code"}}},
 		{"R071 none, no parameters", nil, nil, nil, url.Values{"client_id": {clientID}}},
 		{"R071 client_id replaces all", nil, url.Values{"client_id": {"a", "b"}}, nil, url.Values{"client_id": {clientID}}},
 		{"R071 client_id beside Basic", grant.ClientSecretBasic("s"), url.Values{"scope": {"a b"}}, nil, url.Values{"client_id": {clientID}, "scope": {"a b"}}},
@@ -31,6 +31,8 @@ func TestPushedAuthorizationRequest(t *testing.T) {
 			url.Values{"client_id": {clientID}, "resource": {"https://a.example", "https://b.example"}}},
 		{"H06 credentials are dropped", nil, url.Values{"client_secret": {"x"}, "client_assertion": {"x"}, "client_assertion_type": {"x"}}, nil, url.Values{"client_id": {clientID}}},
 		{"RFC 9126, section 2.1: no request_uri", nil, url.Values{"request_uri": {"urn:x"}}, nil, url.Values{"client_id": {clientID}}},
+		{"PAR-05 PAR-06 PAR-07 headers", nil, nil, &grant.TokenEndpointRequestOptions{Header: http.Header{"accept": {"x"}, "user-agent": {"foo"}, "foo": {"bar"}}},
+			url.Values{"client_id": {clientID}}},
 		{"additional parameters do not win", nil, url.Values{"scope": {"a"}}, &grant.TokenEndpointRequestOptions{AdditionalParameters: url.Values{"scope": {"b"}, "x": {"1"}}},
 			url.Values{"client_id": {clientID}, "scope": {"a"}, "x": {"1"}}},
 	}
@@ -54,6 +56,9 @@ func TestPushedAuthorizationRequest(t *testing.T) {
 			if r.method != http.MethodPost || r.header.Get("Accept") != "application/json" || r.header.Get("User-Agent") == "" ||
 				(r.header.Get("Authorization") != "") != (test.auth != nil && test.auth.Method() == "client_secret_basic") {
 				t.Errorf("%s %v", r.method, r.header)
+			}
+			if test.opts != nil && test.opts.Header != nil && (r.header.Get("User-Agent") != "foo" || r.header.Get("Foo") != "bar") {
+				t.Errorf("headers %v", r.header)
 			}
 		})
 	}

@@ -42,9 +42,9 @@ func TestRevocationRequest(t *testing.T) {
 		userAgent  string
 	}{
 		{"REV-03", "", nil, "", ""},
-		{"REV-04..06 additional parameters", "", &grant.TokenEndpointRequestOptions{AdditionalParameters: url.Values{
+		{"REV-04 REV-05 REV-06 additional parameters", "", &grant.TokenEndpointRequestOptions{AdditionalParameters: url.Values{
 			"token_type_hint": {"access_token"}, "token": {"smuggled"}}}, "access_token", ""},
-		{"REV-07..09 headers", "", &grant.TokenEndpointRequestOptions{Header: http.Header{"accept": {"x"}, "user-agent": {"foo"}}}, "", "foo"},
+		{"REV-07 REV-08 REV-09 headers", "", &grant.TokenEndpointRequestOptions{Header: http.Header{"accept": {"x"}, "user-agent": {"foo"}}}, "", "foo"},
 		{"hint", "refresh_token", nil, "refresh_token", ""},
 	}
 	for _, test := range tests {
@@ -94,11 +94,25 @@ func TestRevocationResponse(t *testing.T) {
 			}
 		})
 	}
-	as, client := newServer(), newClient(nil)
-	wantOutcome(t, grant.ProcessRevocationResponse(as, client, nil), "argument") // REV-10
-	wantOutcome(t, grant.ProcessRevocationResponse(nil, client, response(200, "")), "argument")
-	wantOutcome(t, grant.ProcessRevocationResponse(as, nil, response(200, "")), "argument")
-	wantOutcome(t, grant.ProcessRevocationResponse(as, client, &http.Response{StatusCode: 200}), "ok")
+}
+
+func TestRevocationResponseArguments(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		as     *grant.AuthorizationServer
+		client *grant.Client
+		resp   *http.Response
+		want   string
+	}{
+		{"REV-10 no response", newServer(), newClient(nil), nil, "argument"},
+		{"R001 no server", nil, newClient(nil), response(200, ""), "argument"},
+		{"R002 no client", newServer(), nil, response(200, ""), "argument"},
+		{"R241 no body", newServer(), newClient(nil), &http.Response{StatusCode: 200}, "ok"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			wantOutcome(t, grant.ProcessRevocationResponse(test.as, test.client, test.resp), test.want)
+		})
+	}
 }
 
 func TestClientRevoke(t *testing.T) {

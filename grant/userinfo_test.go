@@ -63,7 +63,7 @@ func TestUserinfoRequest(t *testing.T) {
 		userAgent string
 	}{
 		{"UI-01", "", nil, both, ""},
-		{"UI-02..04 headers", "", &grant.UserinfoRequestOptions{Header: http.Header{"accept": {"x"}, "user-agent": {"foo"}, "foo": {"bar"}}}, both, "foo"},
+		{"UI-02 UI-03 UI-04 headers", "", &grant.UserinfoRequestOptions{Header: http.Header{"accept": {"x"}, "user-agent": {"foo"}, "foo": {"bar"}}}, both, "foo"},
 		{"UI-05 signed", "ES256", nil, "application/jwt", ""},
 	}
 	for _, test := range tests {

@@ -1,0 +1,70 @@
+package grant_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"testing"
+)
+
+// catalogue is how many cases each group of the specification's test catalogue
+// has. They are numbered from 1: AC-01 is the first of the code grant.
+var catalogue = map[string]int{
+	"AC": 49, "CA": 12, "RT": 33, "PAR": 19, "DISC": 17, "WWW": 54, "JWKS": 8, "REV": 13, "UI": 23,
+}
+
+// withoutTest are the cases that mean nothing in Go, or here.
+var withoutTest = map[string]string{
+	"AC-11": "there is no DPoP", "RT-10": "there is no DPoP", "PAR-08": "there is no DPoP", "PAR-09": "there are no request objects",
+	"CA-06": "a crypto.Signer is no public key", "CA-09": "a crypto.Signer is no public key", "CA-10": "a kid is a string",
+	"DISC-09": "Discover makes its own requests", "DISC-10": "Discover compares with the issuer that it was given",
+	"JWKS-06": "the keys are cached in the metadata alone", "JWKS-07": "the keys are cached in the metadata alone", "JWKS-08": "the keys are cached in the metadata alone",
+}
+
+// TestCatalogue: every case has a test whose name has its number.
+func TestCatalogue(t *testing.T) {
+	named := namedCases(t)
+	for _, group := range slices.Sorted(maps.Keys(catalogue)) {
+		for i := range catalogue[group] {
+			id := fmt.Sprintf("%s-%02d", group, i+1)
+			if reason := withoutTest[id]; named[id] == (reason != "") {
+				t.Errorf("%s: a test has that name: %t, and that it needs none: %q", id, named[id], reason)
+			}
+		}
+	}
+}
+
+// namedCases are the numbers in the string literals of the tests, which are the
+// names of subtests.
+func namedCases(t *testing.T) map[string]bool {
+	t.Helper()
+	number := regexp.MustCompile(`\b[A-Z]{2,4}-\d\d\b`)
+	paths, err := filepath.Glob("*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := map[string]bool{}
+	for _, path := range paths {
+		if path == "catalogue_test.go" {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
+				for _, id := range number.FindAllString(l.Value, -1) {
+					named[id] = true
+				}
+			}
+			return true
+		})
+	}
+	return named
+}
