@@ -44,6 +44,12 @@ const (
 	checkDeviceInterval        = "device_authorization_response.interval"
 	checkDeviceExpired         = "device_flow.expired"
 
+	checkRegistrationStatus       = "registration_response.status"
+	checkRegistrationBody         = "registration_response.body"
+	checkRegistrationClientID     = "registration_response.client_id"
+	checkRegistrationClientSecret = "registration_response.client_secret"
+	checkRegistrationExpiresAt    = "registration_response.client_secret_expires_at"
+
 	checkUserinfoStatus = "userinfo_response.status"
 	checkUserinfoBody   = "userinfo_response.body"
 	checkUserinfoSub    = "userinfo_response.sub"

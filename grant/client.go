@@ -14,6 +14,7 @@
 // Exchange leaves nothing to forget: state, iss, PKCE, nonce, and the ID token
 // with its signature are checked, always, in the order that the
 // specifications demand. There is no option to skip one of them.
+// Client.Register gets a client ID from a server that gives them out (RFC 7591).
 // Where there is no browser on this machine, Client.AuthorizeDevice signs in with
 // one on another device (RFC 8628). Client.Refresh gets the next access token
 // without the person, Client.Userinfo asks who the person is, and Client.Revoke
@@ -22,8 +23,8 @@
 // Below these stand the steps by themselves, for programs that split the work
 // or want the raw responses: Discover, ValidateAuthResponse,
 // AuthorizationCodeGrantRequest, ProcessAuthorizationCodeResponse, and the same
-// pair for pushed authorization requests, the device grant, refresh, userinfo and
-// revocation. ParseChallenges reads what any API says when it refuses a token.
+// pair for registration, pushed authorization requests, the device grant, refresh,
+// userinfo and revocation. ParseChallenges reads what any API says when it refuses a token.
 //
 // # What is refused
 //
@@ -82,7 +83,7 @@ type Client struct {
 	// discovered then.
 	Server *AuthorizationServer
 
-	// ClientID is client_id. Required.
+	// ClientID is client_id. Required, but for Register.
 	ClientID string
 	// ClientSecret is client_secret, empty for a public client.
 	ClientSecret Secret
@@ -102,6 +103,9 @@ type Client struct {
 	// private_key_jwt. Empty: one of those that the server lists and the key can
 	// do.
 	TokenEndpointAuthSigningAlg string
+	// Registration is what made the client known to the server, where Register
+	// did; see Registration.Apply.
+	Registration *Registration
 	// Auth replaces ClientSecret, Key and TokenEndpointAuthMethod; nil for
 	// those.
 	Auth ClientAuth

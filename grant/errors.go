@@ -32,7 +32,7 @@ type Error struct {
 	// a checked URL.
 	URI string
 	// Endpoint names what refused: "authorization", "pushed_authorization_request",
-	// "device_authorization", "token", "revocation" or "userinfo".
+	// "device_authorization", "token", "revocation", "userinfo" or "registration".
 	Endpoint string
 	// Status is the HTTP status, 0 for an error redirect.
 	Status int

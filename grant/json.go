@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math"
 	"strconv"
 	"unicode/utf8"
 )
@@ -73,3 +74,80 @@ func (o object) strs(name string) (values []string, ok bool) {
 }
 
 func (o object) has(name string) bool { return o[name] != nil }
+
+// decode fills the fields that members of metadata are bound to. It returns the
+// names of members that were present with a wrong type.
+func (o object) decode(fields map[string]any) (wrongType map[string]bool) {
+	wrongType = map[string]bool{}
+	for name, field := range fields {
+		if o.has(name) && !o.member(name, field) {
+			wrongType[name] = true
+		}
+	}
+	return wrongType
+}
+
+// member decodes one member of metadata into a field; false for a wrong type.
+func (o object) member(name string, field any) (ok bool) {
+	switch field := field.(type) {
+	case *string:
+		*field, ok = o.str(name)
+	case *[]string:
+		*field, ok = o.strs(name)
+	case *bool:
+		// Whatever is not plainly false asks for the stricter behaviour.
+		raw := string(o[name])
+		*field, ok = raw != "false" && raw != "null", true
+	case **int:
+		number, isNumber := o.number(name)
+		if ok = isNumber && number == math.Trunc(number) && math.Abs(number) < 1<<31; ok {
+			*field = new(int(number))
+		}
+	case *json.RawMessage:
+		*field, ok = o[name], true
+	case *map[string]string:
+		aliases, err := parseObject(o[name])
+		if ok = err == nil; !ok {
+			return false
+		}
+		*field = map[string]string{}
+		for alias := range aliases {
+			(*field)[alias], _ = aliases.str(alias) // "" is refused when it is used
+		}
+	}
+	return ok
+}
+
+// encodeMembers is the reverse of decode. Unset fields are left out.
+func encodeMembers(fields map[string]any) map[string]any {
+	doc := map[string]any{}
+	for name, field := range fields {
+		switch v := field.(type) {
+		case *string:
+			if *v != "" {
+				doc[name] = *v
+			}
+		case *[]string:
+			if *v != nil {
+				doc[name] = *v
+			}
+		case *bool:
+			if *v {
+				doc[name] = true
+			}
+		case **int:
+			if *v != nil {
+				doc[name] = **v
+			}
+		case *json.RawMessage:
+			if *v != nil {
+				doc[name] = *v
+			}
+		case *map[string]string:
+			if *v != nil {
+				doc[name] = *v
+			}
+		}
+	}
+	return doc
+}

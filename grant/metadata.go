@@ -123,64 +123,12 @@ func (as *AuthorizationServer) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-func (as *AuthorizationServer) decode(doc object) {
-	as.wrongType = map[string]bool{}
-	for name, field := range as.members() {
-		if doc.has(name) && !doc.member(name, field) {
-			as.wrongType[name] = true
-		}
-	}
-}
+func (as *AuthorizationServer) decode(doc object) { as.wrongType = doc.decode(as.members()) }
 
 // MarshalJSON encodes the metadata that this package knows, under the names
 // of RFC 8414. Unset members are left out.
 func (as *AuthorizationServer) MarshalJSON() ([]byte, error) {
-	doc := map[string]any{}
-	for name, field := range as.members() {
-		switch v := field.(type) {
-		case *string:
-			if *v != "" {
-				doc[name] = *v
-			}
-		case *[]string:
-			if *v != nil {
-				doc[name] = *v
-			}
-		case *bool:
-			if *v {
-				doc[name] = true
-			}
-		case *map[string]string:
-			if *v != nil {
-				doc[name] = *v
-			}
-		}
-	}
-	return json.Marshal(doc)
-}
-
-// member decodes one metadata member into a field; false for a wrong type.
-func (o object) member(name string, field any) (ok bool) {
-	switch field := field.(type) {
-	case *string:
-		*field, ok = o.str(name)
-	case *[]string:
-		*field, ok = o.strs(name)
-	case *bool:
-		// Whatever is not plainly false asks for the stricter behaviour.
-		raw := string(o[name])
-		*field, ok = raw != "false" && raw != "null", true
-	case *map[string]string:
-		aliases, err := parseObject(o[name])
-		if ok = err == nil; !ok {
-			return false
-		}
-		*field = map[string]string{}
-		for alias := range aliases {
-			(*field)[alias], _ = aliases.str(alias) // "" is refused when it is used
-		}
-	}
-	return ok
+	return json.Marshal(encodeMembers(as.members()))
 }
 
 // assert checks what every operation needs of the server.

@@ -76,7 +76,7 @@ func sentSecrets(req *http.Request) (secrets []string) {
 
 // receivedSecrets returns what a response says in confidence.
 func receivedSecrets(body object) (secrets []string) {
-	for _, name := range []string{"access_token", "refresh_token", "id_token", "device_code"} {
+	for _, name := range []string{"access_token", "refresh_token", "id_token", "device_code", "client_secret", "registration_access_token"} {
 		if secret, ok := body.str(name); ok {
 			secrets = append(secrets, secret)
 		}

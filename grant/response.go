@@ -13,6 +13,7 @@ const (
 	endpointRevocation    = "revocation"
 	endpointUserinfo      = "userinfo"
 
+	endpointRegistration        = "registration"
 	endpointDeviceAuthorization = "device_authorization"
 )
 

@@ -59,7 +59,7 @@ func shown(v any) map[string]string {
 // nothing can be done about that while the fields are strings.
 func hasPlainFields(v any) bool {
 	switch v.(type) {
-	case *grant.Client, *grant.Flow, *grant.Token, *grant.IDToken, *grant.DeviceAuthorization:
+	case *grant.Client, *grant.Flow, *grant.Token, *grant.IDToken, *grant.DeviceAuthorization, *grant.Registration:
 		return true
 	}
 	return false

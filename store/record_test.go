@@ -30,6 +30,11 @@ func fullClient() *grant.Client {
 		Claims: json.RawMessage(`{ "userinfo": {"é": null}}`), AuthorizationDetails: json.RawMessage(`[ {"type":"<a>"} ]`),
 		AuthorizationParameters: url.Values{"a": {"1", "2"}}, TokenParameters: url.Values{"b": {""}},
 		IDTokenSignedResponseAlg: "ES256", UserinfoSignedResponseAlg: "PS256", RequireAuthTime: true, DefaultMaxAge: new(60),
+		Registration: &grant.Registration{
+			ClientID: "cli", ClientSecret: "hunter2", ClientSecretExpiry: time.Unix(2e9, 0).UTC(),
+			RegistrationAccessToken: "hunter3", RegistrationClientURI: "https://issuer.example/register/cli",
+			Metadata: grant.ClientMetadata{RedirectURIs: []string{"http://127.0.0.1/callback"}, ClientName: "é"},
+		},
 		RequirePushedAuthorizationRequests: true,
 		ClockSkew:                          -time.Second, ClockTolerance: time.Minute, UseMTLSEndpointAliases: true, AllowInsecureRequests: true,
 	}
@@ -107,8 +112,12 @@ func TestSettingsAreComplete(t *testing.T) {
 	}
 }
 
-// plain shows a Secret.
+// plain shows a Secret, and those of a registration.
 func plain(v reflect.Value) any {
+	if registration, ok := v.Interface().(*grant.Registration); ok {
+		data, err := registration.MarshalBinary()
+		return []any{string(data), err}
+	}
 	if secret, ok := v.Interface().(grant.Secret); ok {
 		return string(secret)
 	}

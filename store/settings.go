@@ -30,6 +30,7 @@ type settings struct {
 	AuthParams  url.Values      `json:"authorization_parameters,omitzero"`
 	TokenParams url.Values      `json:"token_parameters,omitzero"`
 
+	Registration    string        `json:"registration,omitzero"` // JSON, as grant encodes it
 	RequirePAR      bool          `json:"require_pushed_authorization_requests,omitzero"`
 	IDTokenAlg      string        `json:"id_token_signed_response_alg,omitzero"`
 	UserinfoAlg     string        `json:"userinfo_signed_response_alg,omitzero"`
@@ -66,6 +67,13 @@ func settingsOf(c *grant.Client) (*settings, error) {
 			return nil, err
 		}
 		s.Server = server
+	}
+	if c.Registration != nil {
+		registration, err := c.Registration.MarshalBinary()
+		if err != nil {
+			return nil, err
+		}
+		s.Registration = string(registration)
 	}
 	return s.copy()
 }
@@ -104,6 +112,10 @@ func (s *settings) apply(c *grant.Client) {
 		// It was encoded by the same type, and the checksum was right. What
 		// cannot be decoded stays empty, and an empty endpoint is refused.
 		_ = json.Unmarshal(s.Server, c.Server)
+	}
+	if s.Registration != "" {
+		c.Registration = &grant.Registration{}
+		_ = c.Registration.UnmarshalBinary([]byte(s.Registration)) // as above
 	}
 }
 
