@@ -95,16 +95,27 @@ func (c *Client) checkLogin(as *AuthorizationServer) error {
 		return &CheckError{Check: checkMetadataS256, Code: codeUnsupported,
 			Reason: "the server does not support PKCE with S256", Expected: "S256", Actual: fmt.Sprint(methods)}
 	}
-	endpoints := []string{"token_endpoint", "authorization_endpoint"}
-	if c.pushes(as) {
-		endpoints = append(endpoints, "pushed_authorization_request_endpoint")
+	if err := c.checkResponseMode(as); err != nil {
+		return err
 	}
-	for _, name := range endpoints {
+	for _, name := range c.endpoints(as) {
 		if _, err := as.endpoint(name, c, c.AllowInsecureRequests); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// endpoints are those that a login needs.
+func (c *Client) endpoints(as *AuthorizationServer) []string {
+	names := []string{"token_endpoint", "authorization_endpoint"}
+	if c.pushes(as) {
+		names = append(names, "pushed_authorization_request_endpoint")
+	}
+	if c.signedResponse() || slices.Contains(c.scopes(), "openid") {
+		names = append(names, "jwks_uri")
+	}
+	return names
 }
 
 // checkRedirectURI: "The endpoint URI MUST NOT include a fragment component"
@@ -126,9 +137,26 @@ func (f *Flow) MarshalText() ([]byte, error) { return []byte("flow " + redacted)
 // Ours reports whether a redirect carries the state of this flow, exactly once.
 // A request without it is noise, whatever else it says, and must not end the
 // login.
+//
+// A signed response has the state in its JWT. Nothing is verified here; that is
+// done by Exchange. So a forged response with our state ends the login, with an
+// error, just as a plain redirect with our state and a wrong code does: who knows
+// the state can do so, and nobody knows it but the server and the person's own
+// browser. A response of the wrong kind, plain or signed, is ours too: Exchange
+// refuses it and says why, which helps more than to wait for another one.
 func (f *Flow) Ours(params url.Values) bool {
-	state := params["state"]
-	return f.made() && len(state) == 1 && equal(state[0], f.secret().state)
+	if !f.made() {
+		return false
+	}
+	if len(params["state"]) == 1 && equal(params.Get("state"), f.secret().state) {
+		return true
+	}
+	signed, err := responseJWT(params)
+	if err != nil {
+		return false
+	}
+	state, ok := parseAuthResponse(signed).str("state")
+	return ok && equal(state, f.secret().state)
 }
 
 // made reports whether Authorize made the flow.
@@ -138,7 +166,7 @@ func (f *Flow) made() bool { return f != nil && f.secret != nil }
 // cost time later. Call it when the browser is on its way, and wait for it to
 // return. It is best effort: what fails here is tried again by Exchange.
 func (f *Flow) Warm(ctx context.Context) {
-	if f.made() && f.secret().nonce != "" {
+	if f.made() && (f.secret().nonce != "" || f.client.signedResponse()) {
 		keys := keySource{httpClient: f.client.httpClient(nil), insecure: f.client.AllowInsecureRequests}
 		keys.prefetch(ctx, f.as, f.client)
 	}
@@ -173,7 +201,7 @@ func (f *Flow) Exchange(ctx context.Context, params url.Values) (*Token, error) 
 }
 
 func (f *Flow) exchange(ctx context.Context, params url.Values, secrets flowSecrets) (*Token, error) {
-	callback, err := ValidateAuthResponse(f.as, f.client, params, secrets.state)
+	callback, err := f.validate(ctx, params, secrets.state)
 	if err != nil {
 		return nil, err
 	}
@@ -189,4 +217,12 @@ func (f *Flow) exchange(ctx context.Context, params url.Values, secrets flowSecr
 	return processCodeResponse(ctx, f.as, f.client, resp, &ProcessAuthorizationCodeOptions{
 		ExpectedNonce: secrets.nonce, MaxAge: f.client.MaxAge, AllowInsecureRequests: f.client.AllowInsecureRequests,
 	}, true)
+}
+
+// validate takes the response in the form that was asked for, and in no other.
+func (f *Flow) validate(ctx context.Context, params url.Values, state string) (CallbackParameters, error) {
+	if !f.client.signedResponse() {
+		return ValidateAuthResponse(f.as, f.client, params, state)
+	}
+	return ValidateJWTAuthResponse(ctx, f.as, f.client, params, state, &RequestOptions{AllowInsecureRequests: f.client.AllowInsecureRequests})
 }

@@ -85,7 +85,7 @@ func (c *Client) wishes() url.Values {
 	for name, value := range map[string]string{
 		"scope":  strings.Join(c.scopes(), " "),
 		"prompt": c.Prompt, "login_hint": c.LoginHint, "acr_values": c.ACRValues, "ui_locales": c.UILocales,
-		"claims": string(c.Claims), "authorization_details": string(c.AuthorizationDetails), "audience": c.Audience,
+		"response_mode": c.ResponseMode, "claims": string(c.Claims), "authorization_details": string(c.AuthorizationDetails), "audience": c.Audience,
 	} {
 		if value != "" {
 			params.Set(name, value)

@@ -11,9 +11,9 @@ import (
 )
 
 // CallbackParameters are the parameters of an authorization response that
-// ValidateAuthResponse accepted. Nothing else makes one: the zero value is
-// refused, and so is a use for another server or client than the one that it
-// was validated for.
+// ValidateAuthResponse or ValidateJWTAuthResponse accepted. Nothing else makes
+// one: the zero value is refused, and so is a use for another server or client
+// than the one that it was validated for.
 type CallbackParameters struct {
 	validated func() callback // in a function, so that no way of printing shows the code
 }
@@ -172,7 +172,7 @@ func (p CallbackParameters) code() (string, error) {
 
 func (p CallbackParameters) assert(as *AuthorizationServer, client *Client) error {
 	if p.validated == nil {
-		return argumentError("the callback parameters do not come from ValidateAuthResponse")
+		return argumentError("the callback parameters do not come from ValidateAuthResponse or ValidateJWTAuthResponse")
 	}
 	if c := p.validated(); c.issuer != as.Issuer || c.clientID != client.ClientID {
 		return argumentError("the callback parameters were validated for another server or client")

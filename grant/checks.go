@@ -9,6 +9,7 @@ const (
 	checkMetadataLocation = "metadata.location"
 	checkMetadataIssuer   = "metadata.issuer"
 	checkMetadataS256     = "metadata.code_challenge_methods_supported"
+	checkMetadataModes    = "metadata.response_modes_supported"
 	checkEndpoint         = "metadata.endpoint"
 
 	checkAuthDuplicate = "authorization_response.duplicate"

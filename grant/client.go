@@ -21,10 +21,11 @@
 // ends a token.
 //
 // Below these stand the steps by themselves, for programs that split the work
-// or want the raw responses: Discover, ValidateAuthResponse,
-// AuthorizationCodeGrantRequest, ProcessAuthorizationCodeResponse, and the same
-// pair for registration, pushed authorization requests, the device grant, refresh,
-// userinfo and revocation. ParseChallenges reads what any API says when it refuses a token.
+// or want the raw responses: Discover, ValidateAuthResponse and
+// ValidateJWTAuthResponse, AuthorizationCodeGrantRequest,
+// ProcessAuthorizationCodeResponse, and the same pair for registration, pushed
+// authorization requests, the device grant, refresh, userinfo and revocation.
+// ParseChallenges reads what any API says when it refuses a token.
 //
 // # What is refused
 //
@@ -140,6 +141,15 @@ type Client struct {
 	// server before the person is sent there (RFC 9126, section 6). It is done
 	// too where the server demands it.
 	RequirePushedAuthorizationRequests bool
+
+	// ResponseMode is how the answer of the authorization endpoint comes back:
+	// query, form_post, or signed: jwt, query.jwt, form_post.jwt (JARM, section
+	// 2.3). Empty means query. An answer that is not signed is refused where a
+	// signed one was asked for, and the other way round.
+	ResponseMode string
+	// AuthorizationSignedResponseAlg pins the algorithm of signed authorization
+	// responses. Empty: one of those that the server lists, or else RS256.
+	AuthorizationSignedResponseAlg string
 
 	// IDTokenSignedResponseAlg pins the algorithm of ID tokens. Empty: one of
 	// those that the server lists, or else RS256.

@@ -14,8 +14,9 @@ import (
 type jwtKind string
 
 const (
-	kindIDToken  jwtKind = "id_token"
-	kindUserinfo jwtKind = "userinfo_response"
+	kindIDToken      jwtKind = "id_token"
+	kindUserinfo     jwtKind = "userinfo_response"
+	kindAuthResponse jwtKind = "authorization_response"
 )
 
 // check is the name of a check of a token of this kind.
@@ -23,7 +24,7 @@ func (k jwtKind) check(what string) string { return string(k) + "." + what }
 
 // String is what texts for people call the token.
 func (k jwtKind) String() string {
-	return map[jwtKind]string{kindIDToken: "ID token", kindUserinfo: "userinfo response"}[k]
+	return map[jwtKind]string{kindIDToken: "ID token", kindUserinfo: "userinfo response", kindAuthResponse: "redirect"}[k]
 }
 
 // A jwt is a JWS in compact serialisation (RFC 7515, section 7.1) whose

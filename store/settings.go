@@ -32,6 +32,8 @@ type settings struct {
 
 	Registration    string        `json:"registration,omitzero"` // JSON, as grant encodes it
 	RequirePAR      bool          `json:"require_pushed_authorization_requests,omitzero"`
+	ResponseMode    string        `json:"response_mode,omitzero"`
+	JARMAlg         string        `json:"authorization_signed_response_alg,omitzero"`
 	IDTokenAlg      string        `json:"id_token_signed_response_alg,omitzero"`
 	UserinfoAlg     string        `json:"userinfo_signed_response_alg,omitzero"`
 	RequireAuthTime bool          `json:"require_auth_time,omitzero"`
@@ -50,7 +52,7 @@ func settingsOf(c *grant.Client) (*settings, error) {
 		LoginHint: c.LoginHint, ACRValues: c.ACRValues, MaxAge: c.MaxAge, Audience: c.Audience, Resources: c.Resources,
 		UILocales: c.UILocales, Claims: string(c.Claims), Details: string(c.AuthorizationDetails),
 		AuthParams: c.AuthorizationParameters, TokenParams: c.TokenParameters,
-		RequirePAR: c.RequirePushedAuthorizationRequests,
+		RequirePAR: c.RequirePushedAuthorizationRequests, ResponseMode: c.ResponseMode, JARMAlg: c.AuthorizationSignedResponseAlg,
 		IDTokenAlg: c.IDTokenSignedResponseAlg, UserinfoAlg: c.UserinfoSignedResponseAlg,
 		RequireAuthTime: c.RequireAuthTime, DefaultMaxAge: c.DefaultMaxAge, ClockSkew: c.ClockSkew,
 		ClockTolerance: c.ClockTolerance, MTLSAliases: c.UseMTLSEndpointAliases, Insecure: c.AllowInsecureRequests,
@@ -103,6 +105,7 @@ func (s *settings) apply(c *grant.Client) {
 	c.UILocales, c.Claims, c.AuthorizationDetails = s.UILocales, rawJSON(s.Claims), rawJSON(s.Details)
 	c.AuthorizationParameters, c.TokenParameters = s.AuthParams, s.TokenParams
 	c.RequirePushedAuthorizationRequests = s.RequirePAR
+	c.ResponseMode, c.AuthorizationSignedResponseAlg = s.ResponseMode, s.JARMAlg
 	c.IDTokenSignedResponseAlg, c.UserinfoSignedResponseAlg = s.IDTokenAlg, s.UserinfoAlg
 	c.RequireAuthTime, c.DefaultMaxAge = s.RequireAuthTime, s.DefaultMaxAge
 	c.ClockSkew, c.ClockTolerance, c.UseMTLSEndpointAliases = s.ClockSkew, s.ClockTolerance, s.MTLSAliases
