@@ -10,9 +10,9 @@ import (
 // the redirect; Receive brings it the outcome.
 type attempt struct {
 	ours     func(url.Values) bool
-	redirect chan url.Values // has room for the one redirect that is sent
-	finished chan struct{}   // closed when the outcome is known
-	quiet    chan struct{}   // closed when, after that, no browser waits for the outcome any more
+	redirect chan redirection // has room for the one that is sent
+	finished chan struct{}    // closed when the outcome is known
+	quiet    chan struct{}    // closed when, after that, no browser waits for the outcome any more
 
 	mu      sync.Mutex
 	settled bool
@@ -24,22 +24,28 @@ type attempt struct {
 
 func newAttempt(ours func(url.Values) bool) *attempt {
 	return &attempt{
-		ours: ours, redirect: make(chan url.Values, 1), ignored: make(map[string]int),
+		ours: ours, redirect: make(chan redirection, 1), ignored: make(map[string]int),
 		finished: make(chan struct{}), quiet: make(chan struct{}),
 	}
 }
 
+// A redirection is a redirect that has come.
+type redirection struct {
+	params  url.Values
+	refusal error // why it fails the login, nil for one that may be exchanged
+}
+
 // accept takes a redirect that is ours. The first one settles the attempt; those
 // after it only wait for what comes of that.
-func (a *attempt) accept(params url.Values) bool {
-	if !a.ours(params) {
+func (a *attempt) accept(got redirection) bool {
+	if !a.ours(got.params) {
 		return false
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.settled {
 		a.settled = true
-		a.redirect <- params
+		a.redirect <- got
 	}
 	a.guests++
 	return true
@@ -58,14 +64,14 @@ func (a *attempt) finish(outcome Outcome) {
 
 // expire stops the attempt from being settled, unless it has been: then it
 // returns the redirect.
-func (a *attempt) expire() (params url.Values, ok bool) {
+func (a *attempt) expire() (got redirection, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.settled {
 		return <-a.redirect, true
 	}
 	a.settled = true
-	return nil, false
+	return redirection{}, false
 }
 
 // result returns the outcome, once it is known.

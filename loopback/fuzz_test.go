@@ -14,8 +14,8 @@ import (
 	"github.com/oauth-login/oauth-login/loopback"
 )
 
-// FuzzCallback: a well-formed query with exactly the right state settles a login,
-// any other does not, and no answer has anything of the query in it.
+// FuzzCallback: a well-formed query or form with exactly the right state settles a
+// login, any other does not, and no answer has anything of it.
 func FuzzCallback(f *testing.F) {
 	const state = "Zm9vYmFyYmF6cXV4"
 	for _, query := range []string{
@@ -24,11 +24,12 @@ func FuzzCallback(f *testing.F) {
 		"state=" + state + "&x=%ff", "", "&&=&", "State=" + state, "state[]=" + state, "code=<script>alert(1)</script>", "state=+" + state,
 		"state=" + state + "#", "state=" + state + "\x00", "state=" + state + "&x=" + strings.Repeat("x", 17<<10),
 	} {
-		f.Add(query)
+		f.Add(query, false)
+		f.Add(query, true)
 	}
-	f.Fuzz(func(t *testing.T, query string) {
+	f.Fuzz(func(t *testing.T, query string, posted bool) {
 		synctest.Test(t, func(t *testing.T) {
-			r, err := loopback.NewReceiver("http://127.0.0.1:8080/callback", nil)
+			r, err := loopback.NewReceiver("http://127.0.0.1:8080/callback", &loopback.Options{FormPost: posted})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -40,6 +41,10 @@ func FuzzCallback(f *testing.F) {
 				synctest.Wait()
 				req := httptest.NewRequest(http.MethodGet, "http://127.0.0.1:8080/callback", nil)
 				req.URL.RawQuery = query
+				if posted {
+					req = httptest.NewRequest(http.MethodPost, "http://127.0.0.1:8080/callback", strings.NewReader(query))
+					req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+				}
 				r.ServeHTTP(w, req)
 			}()
 			finished := 0
@@ -50,7 +55,7 @@ func FuzzCallback(f *testing.F) {
 			<-ctx.Done()
 			params, malformed := url.ParseQuery(query)
 			ours := malformed == nil && len(params["state"]) == 1 && params["state"][0] == state
-			ours = ours && utf8.ValidString(fmt.Sprint(params)) && len(query) <= 16<<10
+			ours = ours && utf8.ValidString(fmt.Sprint(params)) && len(query) <= map[bool]int{false: 16 << 10, true: 64 << 10}[posted]
 			switch {
 			case ours != (finished == 1):
 				t.Errorf("%q has settled the login %d times", query, finished)

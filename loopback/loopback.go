@@ -22,7 +22,9 @@
 // It listens on what it announces: 127.0.0.1, or [::1], or both of them for
 // localhost, and never on all addresses. The first redirect with the right
 // state settles the login; every other request is noise, answered with a fixed
-// 4xx page and counted, but it never ends the login. The browser waits until
+// 4xx page and counted, but it never ends the login. The redirect is a GET, or
+// a form that is posted where the client's ResponseMode is form_post or
+// form_post.jwt; the other kind is refused. The browser waits until
 // the tokens are checked and saved. Then it is sent to a page without a code in
 // its address, which says what came of it: signed in, refused, or failed. The
 // pages are constant: nothing of a request is in them.
@@ -75,6 +77,10 @@ type Options struct {
 	// byte. It has to be http on one of the hosts above; host, port and path
 	// are taken from it, and the three fields above are not used.
 	RedirectURI string
+	// FormPost takes the redirect as a form that a page of the provider posts,
+	// and in no other way (OAuth 2.0 Form Post Response Mode). Login sets it by
+	// the client's ResponseMode.
+	FormPost bool
 
 	// Browser is the command that opens the browser, such as
 	// `firefox --private-window %s`. It is split at spaces, and quotes of both
@@ -116,6 +122,9 @@ func Login(ctx context.Context, client *grant.Client, opts *Options) (*grant.Tok
 	if opts == nil {
 		opts = new(Options)
 	}
+	own := *opts
+	own.FormPost = client != nil && (client.ResponseMode == "form_post" || client.ResponseMode == "form_post.jwt")
+	opts = &own
 	server, err := Listen(ctx, opts)
 	if err != nil {
 		return nil, err

@@ -21,6 +21,9 @@ const (
 	subresource   noise = "not a page load"
 	longQuery     noise = "query too long"
 	badQuery      noise = "malformed query"
+	notForm       noise = "not a form"
+	largeForm     noise = "form too large"
+	badForm       noise = "malformed form"
 	wrongState    noise = "wrong or missing state"
 	noOutcome     noise = "nothing has ended yet"
 )
@@ -36,6 +39,10 @@ func (n noise) status() int {
 		return http.StatusNotFound
 	case foreignOrigin, prefetched, subresource:
 		return http.StatusForbidden
+	case notForm:
+		return http.StatusUnsupportedMediaType
+	case largeForm:
+		return http.StatusRequestEntityTooLarge
 	case longQuery:
 		return http.StatusRequestURITooLong
 	default:
@@ -43,19 +50,28 @@ func (n noise) status() int {
 	}
 }
 
-// onlyGet refuses all methods but GET. That takes OPTIONS in: as no answer has
-// an Access-Control-Allow header, no page of another origin may read or send
-// anything (Fetch, section 3.3.4), also where that is asked for in the name of
-// private network access.
-func (r *Receiver) onlyGet(next http.Handler) http.Handler {
+// onlyMethods refuses all methods but GET, and POST where forms are taken. That
+// takes OPTIONS in: as no answer has an Access-Control-Allow header, no page of
+// another origin may read or send anything but forms (Fetch, section 3.3.4), also
+// where that is asked for in the name of private network access.
+func (r *Receiver) onlyMethods(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if req.Method != http.MethodGet {
-			w.Header().Set("Allow", http.MethodGet) // RFC 9110, section 15.5.6
-			r.ignore(w, wrongMethod)
+		if req.Method != http.MethodGet && (req.Method != http.MethodPost || !r.opts.FormPost) {
+			r.refuseMethod(w, req)
 			return
 		}
 		next.ServeHTTP(w, req)
 	})
+}
+
+// refuseMethod names what is allowed: RFC 9110, section 15.5.6.
+func (r *Receiver) refuseMethod(w http.ResponseWriter, req *http.Request) {
+	allowed := http.MethodGet
+	if r.opts.FormPost && req.URL.Path == r.redirect.path {
+		allowed = http.MethodPost
+	}
+	w.Header().Set("Allow", allowed)
+	r.ignore(w, wrongMethod)
 }
 
 // onlyHost refuses requests to another name, so that no web page can reach the
@@ -74,7 +90,7 @@ func (r *Receiver) onlyHost(next http.Handler) http.Handler {
 func (r *Receiver) onlyNavigation(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		switch {
-		case r.isForeign(req.Header):
+		case req.Method != http.MethodPost && r.isForeign(req.Header): // servePosted says why not
 			r.ignore(w, foreignOrigin)
 		case isPrefetch(req.Header):
 			r.ignore(w, prefetched)

@@ -44,7 +44,8 @@ type Receiver struct {
 }
 
 // NewReceiver returns the handler for redirects to a redirect URI, http or
-// https. Of the options, which may be nil, it uses Notify, Timeout and Page.
+// https. Of the options, which may be nil, it uses FormPost, Notify, Timeout and
+// Page.
 func NewReceiver(redirectURI string, opts *Options) (*Receiver, error) {
 	if opts == nil {
 		opts = new(Options)
@@ -64,9 +65,16 @@ func NewReceiver(redirectURI string, opts *Options) (*Receiver, error) {
 // routes: the checks come in the order in which they are listed here.
 func (r *Receiver) routes() http.Handler {
 	router := chi.NewRouter()
-	router.Use(r.onlyGet, r.onlyHost)
-	router.With(r.onlyNavigation).Get(r.redirect.path, r.serveCallback)
-	router.With(r.onlyNavigation).Get(r.redirect.done(), r.serveOutcome)
+	router.Use(r.onlyMethods, r.onlyHost)
+	page := router.With(r.onlyNavigation)
+	page.Get(r.redirect.done(), r.serveOutcome)
+	if r.opts.FormPost {
+		page.Post(r.redirect.path, r.servePosted)
+		page.Get(r.redirect.path, r.serveUnposted)
+	} else {
+		page.Get(r.redirect.path, r.serveCallback)
+	}
+	router.MethodNotAllowed(r.refuseMethod)
 	router.NotFound(func(w http.ResponseWriter, _ *http.Request) { r.ignore(w, wrongPath) })
 	return router
 }
@@ -83,16 +91,21 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	r.router.ServeHTTP(w, req.WithContext(ctx))
 }
 
-// serveCallback holds the browser until the outcome is known. The redirect
-// after it takes the code out of the browser's address bar and history.
+// serveCallback takes a redirect with its parameters in the address.
 func (r *Receiver) serveCallback(w http.ResponseWriter, req *http.Request) {
 	params, err := grant.ParseAuthResponse(req.URL.RawQuery)
 	if err != nil {
 		r.ignore(w, badQuery)
 		return
 	}
+	r.serveRedirect(w, req, redirection{params: params})
+}
+
+// serveRedirect holds the browser until the outcome is known. The redirect
+// after it takes the code out of the browser's address bar and history.
+func (r *Receiver) serveRedirect(w http.ResponseWriter, req *http.Request, got redirection) {
 	a := r.current.Load()
-	if a == nil || !a.accept(params) {
+	if a == nil || !a.accept(got) {
 		r.ignore(w, wrongState)
 		return
 	}
@@ -183,20 +196,22 @@ func (r *Receiver) receive(ctx context.Context, a *attempt, finish func(context.
 	defer r.receiving.Store(false)
 	outcome := Failed // of a finish that does not return
 	defer func() { a.finish(outcome) }()
-	params, err := r.await(ctx, a)
+	got, err := r.await(ctx, a)
 	if err != nil {
 		r.current.Store(nil) // nothing can come of it any more
 		return err
 	}
 	r.notify(Event{Kind: Received})
-	err = finish(ctx, params)
+	if err = got.refusal; err == nil {
+		err = finish(ctx, got.params)
+	}
 	r.notify(Event{Kind: Done, Err: err})
 	outcome = outcomeOf(err)
 	return err
 }
 
-// await returns the parameters of the redirect.
-func (r *Receiver) await(ctx context.Context, a *attempt) (url.Values, error) {
+// await returns the redirect.
+func (r *Receiver) await(ctx context.Context, a *attempt) (redirection, error) {
 	hint := time.NewTimer(hintAfter)
 	defer hint.Stop()
 	timeout := r.opts.Timeout
@@ -211,17 +226,17 @@ func (r *Receiver) await(ctx context.Context, a *attempt) (url.Values, error) {
 	}
 	for {
 		select {
-		case params := <-a.redirect:
-			return params, nil
+		case got := <-a.redirect:
+			return got, nil
 		case <-hint.C:
 			r.notify(Event{Kind: Waiting, Ignored: a.counts()})
 		case <-late:
-			if params, ok := a.expire(); ok {
-				return params, nil
+			if got, ok := a.expire(); ok {
+				return got, nil
 			}
-			return nil, &TimeoutError{After: timeout, Ignored: a.counts()}
+			return redirection{}, &TimeoutError{After: timeout, Ignored: a.counts()}
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return redirection{}, ctx.Err()
 		}
 	}
 }

@@ -54,9 +54,13 @@ func (p *pipes) dial() net.Conn {
 
 // get sends one request and returns the answer, or why there is none.
 func (p *pipes) get(target string) (status int, err error) {
+	return p.send("GET " + target + " HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n")
+}
+
+func (p *pipes) send(request string) (status int, err error) {
 	conn := p.dial()
 	defer conn.Close()
-	if _, err := io.WriteString(conn, "GET "+target+" HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(conn, request); err != nil {
 		return 0, err
 	}
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -67,10 +71,10 @@ func (p *pipes) get(target string) (status int, err error) {
 	return resp.StatusCode, err
 }
 
-func newPipeServer(t *testing.T) (*Server, *pipes) {
+func newPipeServer(t *testing.T, opts *Options) (*Server, *pipes) {
 	t.Helper()
 	p := &pipes{make(chan net.Conn), make(chan struct{})}
-	r, err := NewReceiver("http://127.0.0.1:8080/callback", nil)
+	r, err := NewReceiver("http://127.0.0.1:8080/callback", opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,25 +86,30 @@ func anyState(params url.Values) bool { return params.Get("state") == "s" }
 // TestSlowExchange: the browser gets its answer also when the exchange takes
 // longer than the server gives to requests.
 func TestSlowExchange(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s, p := newPipeServer(t)
-		go func() {
-			if status, err := p.get("/callback?state=s"); status != http.StatusSeeOther {
-				t.Errorf("the redirect gets %d, %v", status, err)
+	for request, posted := range map[string]bool{
+		"GET /callback?state=s HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n":                                                                         false,
+		"POST /callback HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 7\r\n\r\nstate=s": true,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			s, p := newPipeServer(t, &Options{FormPost: posted})
+			go func() {
+				if status, err := p.send(request); status != http.StatusSeeOther {
+					t.Errorf("the redirect gets %d, %v", status, err)
+				}
+				if status, err := p.get("/callback/done"); status != http.StatusOK {
+					t.Errorf("the last page is %d, %v", status, err)
+				}
+			}()
+			begin := time.Now()
+			err := s.Receive(t.Context(), anyState, func(context.Context, url.Values) error {
+				time.Sleep(exchangeTimeout - time.Second)
+				return nil
+			})
+			if took := time.Since(begin); err != nil || took != exchangeTimeout-time.Second {
+				t.Errorf("ended with %v after %v", err, took)
 			}
-			if status, err := p.get("/callback/done"); status != http.StatusOK {
-				t.Errorf("the last page is %d, %v", status, err)
-			}
-		}()
-		begin := time.Now()
-		err := s.Receive(t.Context(), anyState, func(context.Context, url.Values) error {
-			time.Sleep(exchangeTimeout - time.Second)
-			return nil
 		})
-		if took := time.Since(begin); err != nil || took != exchangeTimeout-time.Second {
-			t.Errorf("ended with %v after %v", err, took)
-		}
-	})
+	}
 }
 
 // TestLinger: the page is there for a second, and not longer than the browser
@@ -109,7 +118,7 @@ func TestLinger(t *testing.T) {
 	finish := func(context.Context, url.Values) error { return nil }
 	t.Run("nobody follows", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s, p := newPipeServer(t)
+			s, p := newPipeServer(t, nil)
 			go p.get("/callback?state=s")
 			begin := time.Now()
 			if err := s.Receive(t.Context(), anyState, finish); err != nil {
@@ -122,7 +131,7 @@ func TestLinger(t *testing.T) {
 	})
 	t.Run("everybody has left", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s, p := newPipeServer(t)
+			s, p := newPipeServer(t, nil)
 			go func() {
 				conn := p.dial()
 				_, _ = io.WriteString(conn, "GET /callback?state=s HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n")
@@ -140,7 +149,7 @@ func TestLinger(t *testing.T) {
 	})
 	t.Run("canceled after the save", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			s, p := newPipeServer(t)
+			s, p := newPipeServer(t, nil)
 			ctx, cancel := context.WithCancel(t.Context())
 			go p.get("/callback?state=s")
 			begin := time.Now()
@@ -164,10 +173,11 @@ func TestSlowRequests(t *testing.T) {
 		"silence":      {"", readHeaderTimeout},
 		"half a line":  {"GET /callb", readHeaderTimeout},
 		"half headers": {"GET /callback HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nX-", readHeaderTimeout},
+		"half a form":  {"POST /callback HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\n\r\nstate", readTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s, p := newPipeServer(t)
+				s, p := newPipeServer(t, &Options{FormPost: true})
 				ctx, cancel := context.WithCancel(t.Context())
 				go func() {
 					defer cancel()
