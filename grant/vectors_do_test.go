@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/oauth-login/oauth-login/grant"
@@ -61,21 +62,24 @@ func doAuthorize(ctx context.Context, v *vector, client *grant.Client) (map[stri
 	return r, nil
 }
 
-func callback(v *vector, client *grant.Client) (callback grant.CallbackParameters, err error) {
+func callback(ctx context.Context, v *vector, client *grant.Client) (callback grant.CallbackParameters, err error) {
 	params, err := grant.ParseAuthResponse(v.With.Query)
 	if err != nil {
 		return callback, err
 	}
+	if strings.HasSuffix(client.ResponseMode, "jwt") {
+		return grant.ValidateJWTAuthResponse(ctx, v.Server, client, params, v.With.State, nil)
+	}
 	return grant.ValidateAuthResponse(v.Server, client, params, v.With.State)
 }
 
-func doCallback(_ context.Context, v *vector, client *grant.Client) (map[string]any, error) {
-	_, err := callback(v, client)
+func doCallback(ctx context.Context, v *vector, client *grant.Client) (map[string]any, error) {
+	_, err := callback(ctx, v, client)
 	return nil, err
 }
 
 func doCode(ctx context.Context, v *vector, client *grant.Client) (map[string]any, error) {
-	params, err := callback(v, client)
+	params, err := callback(ctx, v, client)
 	if err != nil {
 		return nil, err
 	}

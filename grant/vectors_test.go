@@ -40,6 +40,8 @@ type vectorClient struct {
 	TokenEndpointAuthSigningAlg        string               `json:"token_endpoint_auth_signing_alg"`
 	IDTokenSignedResponseAlg           string               `json:"id_token_signed_response_alg"`
 	UserinfoSignedResponseAlg          string               `json:"userinfo_signed_response_alg"`
+	ResponseMode                       string               `json:"response_mode"`
+	AuthorizationSignedResponseAlg     string               `json:"authorization_signed_response_alg"`
 	RequirePushedAuthorizationRequests bool                 `json:"require_pushed_authorization_requests"`
 	RequireAuthTime                    bool                 `json:"require_auth_time"`
 	DefaultMaxAge                      *int                 `json:"default_max_age"`
@@ -187,6 +189,7 @@ func (c vectorClient) client(transport http.RoundTripper, clock int64) *grant.Cl
 	client := &grant.Client{
 		ClientID: c.ClientID, ClientSecret: grant.Secret(c.ClientSecret), TokenEndpointAuthMethod: c.TokenEndpointAuthMethod,
 		KeyID: c.KeyID, TokenEndpointAuthSigningAlg: c.TokenEndpointAuthSigningAlg, RequirePushedAuthorizationRequests: c.RequirePushedAuthorizationRequests,
+		ResponseMode: c.ResponseMode, AuthorizationSignedResponseAlg: c.AuthorizationSignedResponseAlg,
 		IDTokenSignedResponseAlg: c.IDTokenSignedResponseAlg, UserinfoSignedResponseAlg: c.UserinfoSignedResponseAlg, RequireAuthTime: c.RequireAuthTime, DefaultMaxAge: c.DefaultMaxAge,
 		UseMTLSEndpointAliases: c.UseMTLSEndpointAliases, AllowInsecureRequests: c.AllowHTTP, Header: listOf(c.Headers),
 		Scopes: strings.Fields(c.Scope), Prompt: c.Prompt, LoginHint: c.LoginHint, ACRValues: c.ACRValues, UILocales: c.UILocales,

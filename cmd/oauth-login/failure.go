@@ -146,6 +146,10 @@ func checkHint(e *grant.CheckError) string {
 			return "the provider takes no pushed requests; leave --par out"
 		}
 		return "give the endpoint with --authorization-endpoint, --token-endpoint or --jwks-uri"
+	case "metadata.response_modes_supported":
+		return "leave --response-mode out, or choose one of those that the provider supports"
+	case "authorization_response.mode", "authorization_response.response":
+		return "the provider did not answer in the way that --response-mode asked for; leave it out, or tell the provider"
 	case "url.scheme":
 		return "use https; http is for loopback hosts only, as everybody on the way could read the tokens"
 	case "token_response.id_token":

@@ -52,6 +52,7 @@ func (p *program) loginAgain(ctx context.Context, o *options) error {
 	}
 	client.Prompt = cmp.Or(given.Prompt, client.Prompt)
 	client.LoginHint = cmp.Or(given.LoginHint, client.LoginHint)
+	client.ResponseMode = cmp.Or(given.ResponseMode, client.ResponseMode)
 	client.RequirePushedAuthorizationRequests = client.RequirePushedAuthorizationRequests || given.RequirePushedAuthorizationRequests
 	profile.CACert = cmp.Or(o.caCert, profile.CACert)
 	return p.loginAs(ctx, o, client, profile)

@@ -36,6 +36,7 @@ type options struct {
 	audience, prompt, loginHint, acr     string
 	maxAge                               int
 	par                                  bool
+	responseMode                         string
 	ports, redirectHost                  string
 	redirectURI, callbackPath            string
 	browser                              string
@@ -72,6 +73,7 @@ func (o *options) loginFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.maxAge, "max-age", noMaxAge, "sign in again if the last time was more than `SECONDS` ago")
 	f.Lookup("max-age").DefValue = "0" // so that no default is shown
 	f.StringVar(&o.acr, "acr-values", "", "authentication contexts (`ACR`) to ask for")
+	f.StringVar(&o.responseMode, "response-mode", "", "`HOW` the answer comes back: query, form_post, or signed: jwt, form_post.jwt")
 	f.BoolVar(&o.par, "par", false, "push the authorization request to the provider first (RFC 9126)")
 	f.StringArrayVar(&o.authParams, "auth-param", nil, "`KEY=VALUE` to add to the authorization request, repeatable")
 	f.StringArrayVar(&o.tokenParams, "token-param", nil, "`KEY=VALUE` to add to token requests, repeatable")
@@ -118,8 +120,8 @@ func (p *program) client(ctx context.Context, o *options) (*grant.Client, error)
 	client := &grant.Client{
 		Issuer: o.issuer, ClientID: o.clientID, TokenEndpointAuthMethod: o.clientAuth,
 		Prompt: o.prompt, LoginHint: o.loginHint, ACRValues: o.acr, Audience: o.audience, Resources: o.resources,
-		RequirePushedAuthorizationRequests: o.par,
-		AllowInsecureRequests:              true, // which means on loopback hosts only
+		RequirePushedAuthorizationRequests: o.par, ResponseMode: o.responseMode,
+		AllowInsecureRequests: true, // which means on loopback hosts only
 	}
 	if o.maxAge != noMaxAge {
 		client.MaxAge = &o.maxAge
