@@ -179,10 +179,11 @@ func nearEnd(t *testing.T, refreshToken grant.Secret) *scene {
 	return s
 }
 
-// signIn is what another process does.
+// signIn is what another process does, one that shares no lock with ours.
 func (s *scene) signIn(t *testing.T, token *grant.Token) {
 	t.Helper()
 	source := s.source()
+	source.Store = unlocked{s.shelf}
 	source.Login = func(context.Context, func(context.Context, *grant.Token) error) (*grant.Token, error) {
 		return token, nil
 	}
@@ -191,6 +192,11 @@ func (s *scene) signIn(t *testing.T, token *grant.Token) {
 	}
 	s.took()
 }
+
+// unlocked is a store whose locks keep nobody out.
+type unlocked struct{ store.Store }
+
+func (unlocked) Lock(context.Context, string) (unlock func(), err error) { return func() {}, nil }
 
 // source is a new process.
 func (s *scene) source() *store.Source {

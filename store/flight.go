@@ -70,27 +70,9 @@ func (s *Source) land(slot **flight, f *flight) {
 // a refresh whose callers have left is saved, for one. Call it before the process
 // ends, when the context of Token or SignIn has ended. Its error is that of ctx.
 func (s *Source) Settle(ctx context.Context) error {
-	done, err := s.take(ctx)
-	if err != nil {
+	if err := s.changing.take(ctx); err != nil {
 		return err
 	}
-	done()
+	s.changing.pass()
 	return nil
-}
-
-// take waits for the turn to change the login. The caller gives it back with
-// done.
-func (s *Source) take(ctx context.Context) (done func(), err error) {
-	s.mu.Lock()
-	if s.turn == nil {
-		s.turn = make(chan struct{}, 1)
-	}
-	turn := s.turn
-	s.mu.Unlock()
-	select {
-	case turn <- struct{}{}:
-		return func() { <-turn }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }

@@ -11,6 +11,7 @@ import (
 type Memory struct {
 	mu      sync.Mutex
 	records map[string][]byte
+	locks   map[string]chan struct{} // full while somebody has the lock
 }
 
 var _ Store = (*Memory)(nil)
@@ -46,6 +47,32 @@ func (m *Memory) Delete(_ context.Context, key string) error {
 	}
 	delete(m.records, key)
 	return nil
+}
+
+// Lock waits for the lock of that name. It is one of this Memory: no other
+// process sees the records, so none has to be kept out.
+func (m *Memory) Lock(ctx context.Context, name string) (unlock func(), err error) {
+	lock := m.lock(name)
+	select {
+	case lock <- struct{}{}:
+		return func() { <-lock }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (m *Memory) lock(name string) chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	lock, ok := m.locks[name]
+	if !ok {
+		if m.locks == nil {
+			m.locks = map[string]chan struct{}{}
+		}
+		lock = make(chan struct{}, 1)
+		m.locks[name] = lock
+	}
+	return lock
 }
 
 // Name returns "memory of this process".

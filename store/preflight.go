@@ -44,6 +44,21 @@ func (k *Keychain) Interrupted(ctx context.Context, key string) (bool, error) {
 	return mark != nil, err
 }
 
+// Refused takes the mark of Preflight back: the server has refused the refresh, so
+// nothing was spent, and Interrupted has nothing to explain.
+func (k *Keychain) Refused(ctx context.Context, key string) error {
+	_, err := k.call(ctx, func(s *steps) ([]byte, error) {
+		if _, err := s.get(key + markSuffix); err != nil {
+			return nil, err
+		}
+		return nil, s.del(key + markSuffix)
+	})
+	if errors.Is(err, ErrNotFound) {
+		err = nil
+	}
+	return err
+}
+
 // markOf is the start of the mark for a record. It names the record by its
 // checksum.
 func markOf(g *generation) string { return "OLW1 " + checksum([]byte(g.item)) + " " }

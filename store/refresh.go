@@ -21,18 +21,18 @@ func (s *Source) token(ctx context.Context) (*grant.Token, error) {
 		return nil, err
 	}
 	if s.fresh(record) && s.pending() == nil {
-		// It needs no turn: it is there at once, even while a login goes on.
+		// It needs no lock: it is there at once, even while a login goes on.
 		s.remember(record, changes)
 		return record.Token, nil
 	}
-	done, err := s.take(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	token, err := s.renew(ctx, false)
+	token, err := s.renew(ctx, "")
 	if errors.Is(err, ErrLoginRequired) && s.Login != nil {
-		return s.signIn(ctx)
+		return s.signInUnless(ctx, func(now *Record) bool {
+			return record == nil || now.Token.AccessToken != record.Token.AccessToken
+		})
+	}
+	if _, locked := errors.AsType[*LockError](err); locked && record != nil && record.Token.Valid(0) {
+		return record.Token, nil // as where it cannot be replaced for another reason
 	}
 	return token, err
 }
@@ -43,10 +43,34 @@ func repairable(err error) bool {
 	return damaged || errors.Is(err, ErrNotFound)
 }
 
-// renew finds a valid token without the person, or with force a new one. The
-// caller has the turn; whoever had it before may have changed everything, so it
-// begins with a look.
-func (s *Source) renew(ctx context.Context, force bool) (*grant.Token, error) {
+// newToken is one flight of Refresh.
+func (s *Source) newToken(ctx context.Context) (*grant.Token, error) {
+	refused, _ := s.remembered()
+	if pending := s.pending(); pending != nil {
+		refused = pending.record
+	}
+	if refused == nil {
+		var err error
+		if refused, err = s.load(ctx); repairable(err) {
+			return nil, loginRequired(err)
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	return s.renew(ctx, refused.Token.AccessToken)
+}
+
+// renew finds a valid token without the person: one that is stored and not the
+// one that was refused, or else a new one. Everything from the look into the
+// store until the new token is in it happens under the lock. Without that, two
+// processes would send the same refresh token, and a provider takes the second
+// for a thief and ends the login (RFC 9700, section 4.14.2).
+func (s *Source) renew(ctx context.Context, refused grant.Secret) (*grant.Token, error) {
+	done, err := s.takeRecord(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	_, changes := s.remembered()
 	record, err := s.load(ctx)
 	if repairable(err) {
@@ -56,14 +80,14 @@ func (s *Source) renew(ctx context.Context, force bool) (*grant.Token, error) {
 		return nil, err
 	}
 	record, saveErr := s.saveAgain(ctx, record)
-	if s.fresh(record) && !force {
+	if s.fresh(record) && record.Token.AccessToken != refused {
 		if saveErr == nil {
 			s.remember(record, changes)
 		}
 		return record.Token, saveErr
 	}
 	token, err := s.refresh(ctx, record)
-	if token == nil && !force && !grant.LoginRequired(err) && record.Token.Valid(0) {
+	if token == nil && !grant.LoginRequired(err) && record.Token.AccessToken != refused && record.Token.Valid(0) {
 		return record.Token, nil // it cannot be replaced now, but lives for a while
 	}
 	return token, err
@@ -77,6 +101,10 @@ func (s *Source) refresh(ctx context.Context, record *Record) (*grant.Token, err
 	if _, err := s.Client.Discover(ctx); err != nil {
 		return nil, err
 	}
+	interrupted, err := s.preflight(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err() // nothing was lost by leaving until here
 	}
@@ -86,20 +114,20 @@ func (s *Source) refresh(ctx context.Context, record *Record) (*grant.Token, err
 	defer cancel()
 	token, err := s.Client.Refresh(ctx, record.Token)
 	if grant.LoginRequired(err) {
-		// Another process may have refreshed or signed in, which made this
-		// refresh token the wrong one: look once.
+		// Another process that shares no lock with this one, say in a container,
+		// may have made this refresh token the wrong one: look once.
 		stored, loadErr := s.load(ctx)
 		if loadErr == nil && s.fresh(stored) && stored.Token.RefreshToken != record.Token.RefreshToken {
 			return stored.Token, nil
 		}
 		if loadErr != nil || stored.Token.RefreshToken == "" || stored.Token.RefreshToken == record.Token.RefreshToken {
-			return nil, loginRequired(err)
+			return nil, s.refused(ctx, interrupted, err)
 		}
 		record = stored
 		token, err = s.Client.Refresh(ctx, record.Token)
 	}
 	if grant.LoginRequired(err) {
-		return nil, loginRequired(err)
+		return nil, s.refused(ctx, false, err)
 	}
 	if err != nil {
 		return nil, err
@@ -107,56 +135,42 @@ func (s *Source) refresh(ctx context.Context, record *Record) (*grant.Token, err
 	return s.keep(ctx, record, token)
 }
 
+// preflight makes sure that the store takes a new token, as far as that can be
+// known, before the old one is spent. It reports whether the same was begun
+// before and not finished.
+func (s *Source) preflight(ctx context.Context) (interrupted bool, err error) {
+	store, ok := s.store().(interface {
+		Preflight(ctx context.Context, key string) error
+		Interrupted(ctx context.Context, key string) (bool, error)
+	})
+	if !ok {
+		return false, nil
+	}
+	if interrupted, err = store.Interrupted(ctx, s.key()); err != nil {
+		return false, err
+	}
+	err = store.Preflight(ctx, s.key())
+	if repairable(err) {
+		err = loginRequired(err)
+	}
+	return interrupted, err
+}
+
+// errInterrupted explains a refusal.
+var errInterrupted = errors.New("the last refresh was interrupted, and the provider may have answered it")
+
+// refused is the error for a refresh token that the provider does not take. If a
+// refresh before was interrupted, then that is the likely reason.
+func (s *Source) refused(ctx context.Context, interrupted bool, err error) error {
+	if interrupted { // it stays so: the next process finds the same
+		return loginRequired(fmt.Errorf("%w: %w", errInterrupted, err))
+	}
+	if store, ok := s.store().(interface {
+		Refused(ctx context.Context, key string) error
+	}); ok {
+		_ = store.Refused(ctx, s.key()) // it is about an explanation only
+	}
+	return loginRequired(err)
+}
+
 func loginRequired(cause error) error { return fmt.Errorf("%w: %w", ErrLoginRequired, cause) }
-
-// unsaved is a refreshed login that exists in memory only.
-type unsaved struct {
-	record *Record
-	spent  grant.Secret // the refresh token that is stored in its place
-}
-
-// keep saves a refreshed token before it is handed out. What cannot be saved is
-// handed out with the error, and stays in memory.
-func (s *Source) keep(ctx context.Context, old *Record, token *grant.Token) (*grant.Token, error) {
-	record := old.refreshed(token)
-	err := s.save(ctx, record)
-	if err == nil {
-		return token, nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	spent := old.Token.RefreshToken
-	if s.unsaved != nil {
-		spent = s.unsaved.spent
-	}
-	s.held, s.unsaved = nil, &unsaved{record: record, spent: spent}
-	return token, unsavedError(err)
-}
-
-func unsavedError(err error) error {
-	return fmt.Errorf("the refreshed token could not be saved: %w", err)
-}
-
-func (s *Source) pending() *unsaved {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.unsaved
-}
-
-// saveAgain saves what could not be saved before, and returns what the login is
-// now, whether that worked or not. If the store holds another login than the
-// one that was refreshed, then that one is newer.
-func (s *Source) saveAgain(ctx context.Context, stored *Record) (*Record, error) {
-	pending := s.pending()
-	if pending == nil {
-		return stored, nil
-	}
-	if stored.Token.RefreshToken != pending.spent {
-		s.changed(stored)
-		return stored, nil
-	}
-	if err := s.save(ctx, pending.record); err != nil {
-		return pending.record, unsavedError(err)
-	}
-	return pending.record, nil
-}

@@ -33,7 +33,7 @@ func TestTokenIsRefreshedAndSavedFirst(t *testing.T) {
 		if got := s.forms[0]; got.Get("refresh_token") != "refresh" || got.Get("client_id") != "cli" {
 			t.Errorf("sent %v", got)
 		}
-		if got := s.took(); got != "load load save" {
+		if got := s.took(); got != "load load load save" {
 			t.Errorf("a refresh took %q", got)
 		}
 		token, err = source.Token(t.Context())
@@ -150,7 +150,7 @@ func TestRefusedRefresh(t *testing.T) {
 		s.took()
 		token, err = source.Token(t.Context())
 		check(t, token, err, "new", nil)
-		if got := s.took(); got != "load load load probe load save" {
+		if got := s.took(); got != "load load load load probe load save" {
 			t.Errorf("it took %q", got)
 		}
 	})

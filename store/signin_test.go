@@ -33,33 +33,33 @@ func TestSignIn(t *testing.T) {
 	}{
 		{"saves itself", &shelf{}, func(ctx context.Context, save save) (*grant.Token, error) {
 			return fresh, save(ctx, fresh)
-		}, "new", nil, "probe load save"},
+		}, "new", nil, "load load probe load save"},
 		{"does not save", &shelf{}, func(context.Context, save) (*grant.Token, error) {
 			return fresh, nil
-		}, "new", nil, "probe load save"},
+		}, "new", nil, "load load probe load save"},
 		{"saves another token than it returns", &shelf{}, func(ctx context.Context, save save) (*grant.Token, error) {
 			return fresh, save(ctx, &grant.Token{AccessToken: "draft"})
-		}, "new", nil, "probe load save save"},
+		}, "new", nil, "load load probe load save load save"},
 		{"fails after it has saved", &shelf{}, func(ctx context.Context, save save) (*grant.Token, error) {
 			return nil, errors.Join(save(ctx, fresh), broken)
-		}, "new", broken, "probe load save"},
+		}, "new", broken, "load load probe load save"},
 		{"fails", &shelf{}, func(context.Context, save) (*grant.Token, error) {
 			return nil, broken
-		}, "", broken, "probe load"},
+		}, "", broken, "load load probe"},
 		{"returns nothing", &shelf{}, func(context.Context, save) (*grant.Token, error) {
 			return nil, nil
-		}, "", grant.ErrArgument, "probe load"},
+		}, "", grant.ErrArgument, "load load probe"},
 		{"returns an empty token", &shelf{}, func(ctx context.Context, save save) (*grant.Token, error) {
 			return nil, save(ctx, &grant.Token{RefreshToken: "refresh"})
-		}, "", grant.ErrArgument, "probe load"},
+		}, "", grant.ErrArgument, "load load probe"},
 		{"cannot save", &shelf{saveErr: full}, func(ctx context.Context, save save) (*grant.Token, error) {
 			return nil, save(ctx, fresh)
-		}, "", full, "probe load save"},
+		}, "", full, "load load probe load save"},
 		{"cannot be saved", &shelf{saveErr: full}, func(context.Context, save) (*grant.Token, error) {
 			return fresh, nil
-		}, "new", full, "probe load save"},
-		{"probe fails", &shelf{sick: full}, never(t), "", full, "probe"},
-		{"look fails", &shelf{loadErr: full}, never(t), "", full, "probe load"},
+		}, "new", full, "load load probe load save"},
+		{"probe fails", &shelf{sick: full}, never(t), "", full, "load load probe"},
+		{"look fails", &shelf{loadErr: full}, never(t), "", full, "load"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -26,6 +25,10 @@ const defaultMinTTL = 30 * time.Second
 // whose context ends leaves at once and the others are not disturbed: a refresh
 // that was sent is finished and saved even if nobody waits any more, because a
 // refresh token that rotates is spent by sending it.
+//
+// The same holds among processes, whichever of this user's they are: one refresh
+// at a time, one login at a time, and those who waited use what came of it.
+// A token that is valid is handed out without waiting for anybody.
 type Source struct {
 	// Client is the client to refresh with. Required. Issuer (or Server) and
 	// ClientID choose the login.
@@ -45,15 +48,30 @@ type Source struct {
 	// token that cannot be replaced, for want of a refresh token or because the
 	// server cannot be reached, is handed out until it expires.
 	MinTTL time.Duration
+	// LockDir is the directory of the locks that keep processes apart. It is made
+	// where it is missing, and nobody else may be able to write to it. All
+	// processes that use a store have to name the same one. Empty means that of
+	// the user: /run/user/UID/oauth-login on Linux, where there is such a
+	// directory, or else .cache/oauth-login/locks in the home directory that the
+	// system knows; Library/Caches/oauth-login/locks there on macOS;
+	// oauth-login\locks in the folder LocalAppData on Windows.
+	LockDir string
+	// Waiting is called once for a call that has waited for a second until
+	// another process, or another call, is done: with login for one that has the
+	// person sign in, without for a refresh. nil for nothing.
+	Waiting func(login bool)
 
 	mu       sync.Mutex
-	keychain *Keychain     // stands in for a nil Store
-	turn     chan struct{} // held while the login is being changed
+	keychain *Keychain // stands in for a nil Store
 	// Calls of Token, Refresh and SignIn under way.
-	asking, refreshing, signing *flight
-	held                        *Record  // the login as it was last loaded or saved here
-	changes                     int      // counts the changes made here
-	unsaved                     *unsaved // a refreshed login that the store did not take
+	asking, refreshing, signingIn *flight
+	held                          *Record   // the login as it was last loaded or saved here
+	changes                       int       // counts the changes made here
+	unsaved                       *unsaved  // a refreshed login that the store did not take
+	kept                          *keptLock // see unlock
+
+	changing turn // had while the login is looked at and changed
+	signing  turn // had while the person signs in
 }
 
 // Format prints which login it is and no secret, whatever the verb.
@@ -88,25 +106,23 @@ func (s *Source) Token(ctx context.Context) (*grant.Token, error) {
 
 // Refresh returns a new token even if the old one has not expired, for instance
 // after an API has refused that. It never calls Login. Many calls at once cause
-// one refresh. Errors are those of Token.
+// one refresh, and a token that another process has got in the meantime will do.
+// Errors are those of Token.
 func (s *Source) Refresh(ctx context.Context) (*grant.Token, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
 	}
-	return s.share(ctx, &s.refreshing, func(ctx context.Context) (*grant.Token, error) {
-		done, err := s.take(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer done()
-		return s.renew(ctx, true)
-	})
+	return s.share(ctx, &s.refreshing, s.newToken)
 }
 
 // SignIn signs the person in, whatever is stored, and replaces the login. It
 // makes sure that the store works before it calls Login. An error that comes
 // with a token means that the token is good, and that Login failed after it was
 // saved, or saving failed.
+//
+// While another process has the person sign in to the same login, SignIn waits.
+// What comes of that is what it returns, provided that the same was asked for;
+// else it calls Login itself.
 func (s *Source) SignIn(ctx context.Context) (*grant.Token, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -114,14 +130,7 @@ func (s *Source) SignIn(ctx context.Context) (*grant.Token, error) {
 	if s.Login == nil {
 		return nil, fmt.Errorf("%w: Source.Login is nil", grant.ErrArgument)
 	}
-	return s.share(ctx, &s.signing, func(ctx context.Context) (*grant.Token, error) {
-		done, err := s.take(ctx)
-		if err != nil {
-			return nil, err
-		}
-		defer done()
-		return s.signIn(ctx)
-	})
+	return s.share(ctx, &s.signingIn, s.signIn)
 }
 
 // Load returns the login as it is stored, valid or not, without the network.
@@ -139,7 +148,7 @@ func (s *Source) Delete(ctx context.Context) error {
 	if err := s.check(ctx); err != nil {
 		return err
 	}
-	done, err := s.take(ctx) // a refresh under way would bring the login back
+	done, err := s.takeRecord(ctx) // a refresh under way would bring the login back
 	if err != nil {
 		return err
 	}
@@ -255,45 +264,4 @@ func (s *Source) fresh(record *Record) bool {
 		least = defaultMinTTL
 	}
 	return record != nil && record.Token.Valid(record.ttl(least))
-}
-
-// signIn has the person sign in. The caller has the turn.
-func (s *Source) signIn(ctx context.Context) (*grant.Token, error) {
-	// Everything that could keep the tokens from being stored is found out
-	// before the person is asked.
-	if prober, ok := s.store().(interface{ Probe(context.Context) error }); ok {
-		if err := prober.Probe(ctx); err != nil {
-			return nil, err
-		}
-	}
-	_, err := s.load(ctx)
-	if _, damaged := errors.AsType[*DamagedError](err); err != nil && !damaged && !errors.Is(err, ErrNotFound) {
-		return nil, err
-	}
-	settings, err := settingsOf(s.Client)
-	if err != nil {
-		return nil, err
-	}
-	var saved atomic.Pointer[grant.Token] // Login may save from a goroutine of its own
-	save := func(ctx context.Context, token *grant.Token) error {
-		if token == nil || token.AccessToken == "" {
-			return fmt.Errorf("%w: Login has no token to save", grant.ErrArgument)
-		}
-		err := s.save(ctx, &Record{
-			Issuer: s.issuer(), ClientID: s.Client.ClientID, Profile: s.Profile,
-			Token: token, SignedInAt: now(), settings: settings,
-		})
-		if err == nil {
-			saved.Store(token)
-		}
-		return err
-	}
-	token, err := s.Login(ctx, save)
-	if err != nil {
-		return saved.Load(), err
-	}
-	if token == nil || token != saved.Load() {
-		err = save(ctx, token)
-	}
-	return token, err
 }

@@ -36,10 +36,13 @@
 // A token is saved, and read back, before it is handed out. A process that is
 // killed while it saves leaves the old login or the new one, whole, and that is
 // also what others read meanwhile. A refresh token is sent to the issuer that gave
-// it and to nobody else, and once, however many goroutines ask at the same time. A
-// network error or a server in trouble deletes nothing and opens no browser. A
-// record that is damaged, or of a newer version, is never overwritten unless a
-// person signs in anew; the newer one not even then. Every wait has an end.
+// it and to nobody else, and once, however many goroutines and processes ask at
+// the same time: they take a lock, one after the other, look again, and mostly
+// find what the first has saved. The kernel releases the lock of a process that
+// is killed. A network error or a server in trouble deletes nothing and opens no
+// browser. A record that is damaged, or of a newer version, is never overwritten
+// unless a person signs in anew; the newer one not even then. Every wait has an
+// end, or ends with the context where it is for a person.
 //
 // # Errors
 //
@@ -48,6 +51,7 @@
 //	ErrNewer           what is stored is of a newer version of this package
 //	*DamagedError      what is stored cannot be read
 //	*UnavailableError  the store cannot be used: why, and what to do
+//	*LockError         the lock between processes cannot be had
 //
 // Refusals by the server are those of package grant.
 package store
@@ -62,13 +66,19 @@ import (
 // digits. Records are printable ASCII on one line; Source checks that they come
 // back whole. A Store is safe for concurrent use.
 //
-// More methods are used where a Store has them, and Keychain is their example:
+// More methods are used where a Store has them:
 //
 //	Name() string                                      // what people call the place
 //	Probe(context.Context) error                       // could a record be saved? Asked before a person signs in
 //	Preflight(context.Context, string) error           // could this one be replaced? Asked before a refresh token is spent
 //	Interrupted(context.Context, string) (bool, error) // was a refresh of it begun and not saved?
+//	Refused(context.Context, string) error             // the refresh that was begun has spent nothing
 //	Settled() <-chan struct{}                          // closed when no write is under way that was given up
+//	Lock(context.Context, string) (func(), error)      // waits for the lock of that name, and returns what gives it back
+//
+// Keychain is the example of all but the last. Lock has to keep apart all who use
+// the Store; its names are keys, and keys with a dot and a word behind them.
+// Without it, a file in Source.LockDir is locked for every process of the user.
 type Store interface {
 	// Load returns the record that was saved last, or ErrNotFound.
 	Load(ctx context.Context, key string) ([]byte, error)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"runtime"
 	"strings"
 	"time"
@@ -21,6 +22,11 @@ func (p *program) demo(ctx context.Context, o *options) error {
 		return err
 	}
 	defer provider.Close()
+	locks, err := os.MkdirTemp("", "oauth-login-demo") // nobody else knows this provider
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(locks)
 	d := &demonstration{program: p, options: o, provider: provider}
 	d.step("A provider of its own is running at %s", provider.URL())
 	d.chooseStore(ctx)
@@ -28,7 +34,7 @@ func (p *program) demo(ctx context.Context, o *options) error {
 		Issuer: provider.URL(), ClientID: "oauth-login-demo", AllowInsecureRequests: true,
 		Scopes: []string{"openid", "profile", "email", "offline_access"},
 	}
-	d.source = &store.Source{Client: d.client, Login: d.signIn, Store: d.store, Profile: "demo"}
+	d.source = &store.Source{Client: d.client, Login: d.signIn, Store: d.store, Profile: "demo", LockDir: locks}
 	if err := errors.Join(d.play(ctx), d.cleanUp(ctx)); err != nil {
 		return err
 	}

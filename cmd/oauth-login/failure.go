@@ -80,6 +80,9 @@ func classify(ctx context.Context, err error) (code int, hints []string) {
 	if e, ok := errors.AsType[*store.UnavailableError](err); ok {
 		return exitStoreUnavailable, e.Hints()
 	}
+	if e, ok := errors.AsType[*store.LockError](err); ok {
+		return lockCode(e), []string{lockHint(e)}
+	}
 	if errors.Is(err, store.ErrLoginRequired) {
 		return exitLoginRequired, []string{"sign in again: oauth-login login, or add --interactive to this command"}
 	}
@@ -105,6 +108,20 @@ func classify(ctx context.Context, err error) (code int, hints []string) {
 		return exitUsage, []string{"check the flags; 'oauth-login --help' shows them"}
 	}
 	return exitFailure, []string{networkHint(err)}
+}
+
+func lockCode(e *store.LockError) int {
+	if e.Busy {
+		return exitTimeout
+	}
+	return exitStoreUnavailable
+}
+
+func lockHint(e *store.LockError) string {
+	if e.Busy {
+		return "look for an oauth-login that hangs and end it, then run the command again"
+	}
+	return "make the directory one of yours that others cannot write to, or give all commands another one: OAUTH_LOGIN_LOCK_DIR, --lock-dir"
 }
 
 // refusalHint says what the codes of RFC 6749, sections 4.1.2.1 and 5.2, and of

@@ -27,7 +27,7 @@ func (p *program) logout(ctx context.Context, o *options) error {
 	}
 	source := &store.Source{
 		Client: &grant.Client{Issuer: profile.Issuer, ClientID: profile.ClientID},
-		Store:  p.keychain, Profile: profile.Name,
+		Store:  p.keychain, Profile: profile.Name, LockDir: o.lockDir, Waiting: p.othersAreSlow,
 	}
 	if err := source.Delete(ctx); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err

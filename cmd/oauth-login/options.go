@@ -25,6 +25,7 @@ const (
 type options struct {
 	output  string
 	verbose bool
+	lockDir string
 
 	profile, issuer, clientID string
 

@@ -44,6 +44,7 @@ func (p *program) rootCommand(o *options) *cobra.Command {
 
 	root.AddCommand(p.verbs(o, root.RunE)...)
 	root.PersistentFlags().StringVar(&o.output, "output", outputText, "`format` of what goes to standard output: text or json")
+	root.PersistentFlags().StringVar(&o.lockDir, "lock-dir", "", "`DIR` of the locks that keep processes apart; default: one of this user's")
 	root.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say more about each step")
 	return root
 }

@@ -106,7 +106,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			config := filepath.Join(env.WorkDir, "config")
 			for name, value := range map[string]string{
-				"HOME": env.WorkDir, "XDG_CONFIG_HOME": config, "AppData": config,
+				"HOME": env.WorkDir, "XDG_CONFIG_HOME": config, "AppData": config, "OAUTH_LOGIN_LOCK_DIR": filepath.Join(env.WorkDir, "locks"),
 				"FAKE_KEYCHAIN": filepath.Join(env.WorkDir, "keychain"), "BROWSER": "fake-browser", "NO_PROXY": "*",
 			} {
 				env.Setenv(name, value)

@@ -24,7 +24,9 @@ func (p *program) source(o *options, client *grant.Client, profile store.Profile
 		return nil, err
 	}
 	receiver.Notify = p.notifier(o)
-	s := &source{Source: &store.Source{Client: client, Store: p.keychain, Profile: profile.Name, MinTTL: o.minTTL}}
+	s := &source{Source: &store.Source{
+		Client: client, Store: p.keychain, Profile: profile.Name, MinTTL: o.minTTL, LockDir: o.lockDir, Waiting: p.othersAreSlow,
+	}}
 	s.Login = func(ctx context.Context, save func(context.Context, *grant.Token) error) (*grant.Token, error) {
 		receiver.Save = func(ctx context.Context, token *grant.Token) error {
 			if err := save(ctx, token); err != nil {

@@ -37,6 +37,15 @@ func (p *program) keychainIsSlow(name string) {
 	p.say("Waiting for the keychain (%s); look for a window that asks for a password", name)
 }
 
+// othersAreSlow explains a wait for another process.
+func (p *program) othersAreSlow(login bool) {
+	if login {
+		p.say("Waiting for another oauth-login that is signing in; finish the login that it has begun")
+		return
+	}
+	p.say("Waiting for another oauth-login that refreshes the token")
+}
+
 // detail is for --verbose.
 func (p *program) detail(o *options, format string, args ...any) {
 	if o.verbose {

@@ -1,0 +1,69 @@
+package store
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// The lock of a file cannot be waited for together with a context, so it is
+// asked for again and again. The part that is chance keeps processes that were
+// started together from asking together.
+const (
+	lockPause  = 25 * time.Millisecond
+	lockJitter = 25 * time.Millisecond
+)
+
+// fileLocks are the locks of a directory: one file for each name. The kernel
+// releases a lock when its process ends, however that ends. The files stay: a
+// process that waits for a file that another then deletes would hold a lock that
+// nobody else sees.
+type fileLocks struct {
+	dir string // empty means the one of this user
+}
+
+var _ locker = fileLocks{}
+
+// Lock waits for the lock, until ctx ends. An error other than "busy" is never
+// passed over: without the lock, a refresh token could be spent twice.
+func (l fileLocks) Lock(ctx context.Context, name string) (unlock func(), err error) {
+	dir, err := l.directory()
+	if err != nil {
+		return nil, &LockError{Path: dir, Err: err}
+	}
+	path := filepath.Join(dir, name+".lock")
+	file := flock.New(path) // never one that was used before: it would let us in again
+	for {
+		locked, err := file.TryLock()
+		if err != nil {
+			return nil, &LockError{Path: path, Err: err}
+		}
+		if locked {
+			return func() { file.Unlock() }, nil
+		}
+		select {
+		case <-time.After(lockPause + rand.N(lockJitter)):
+		case <-ctx.Done():
+			return nil, &LockError{Path: path, Busy: true}
+		}
+	}
+}
+
+// directory returns the directory of the lock files, which is made where it is
+// missing. Nobody but its owner may write to it.
+func (l fileLocks) directory() (dir string, err error) {
+	dir = l.dir
+	if dir == "" {
+		if dir, err = userLocks(); err != nil {
+			return dir, err
+		}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return dir, err
+	}
+	return dir, checkPrivate(dir)
+}
