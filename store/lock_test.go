@@ -357,44 +357,6 @@ type sluggish struct {
 
 func (s *sluggish) Settled() <-chan struct{} { return s.settled }
 
-// A store that takes nothing is found out before the refresh token is spent.
-func TestPreflight(t *testing.T) {
-	full := &store.UnavailableError{Reason: store.Full, Backend: "test"}
-	synctest.Test(t, func(t *testing.T) {
-		s := nearEnd(t, "refresh")
-		source := s.source()
-		source.Store = preflown{s.shelf, full}
-		source.Login = never(t)
-		token, err := source.Token(t.Context())
-		check(t, token, err, "access", nil) // it lives for 20 seconds
-		token, err = source.Refresh(t.Context())
-		check(t, token, err, "", full)
-		if n := s.requests(); n != 0 {
-			t.Errorf("%d requests", n)
-		}
-		source.Store = preflown{s.shelf, nil}
-		s.took()
-		token, err = source.Refresh(t.Context())
-		check(t, token, err, "access-1", nil)
-		if got := s.took(); got != "load load preflight load save" {
-			t.Errorf("it took %q", got)
-		}
-	})
-}
-
-type preflown struct {
-	*shelf
-	err error
-}
-
-func (p preflown) Preflight(_ context.Context, key string) error {
-	if key != keyOfScene {
-		return errors.New("another key")
-	}
-	p.note("preflight")
-	return p.err
-}
-
 // A logout in one process is not undone by a refresh in another.
 func TestDeleteAndRefreshInTwoProcesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

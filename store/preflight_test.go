@@ -38,6 +38,16 @@ func TestPreflight(t *testing.T) {
 	if err := k.Preflight(ctx, testKey); err != nil {
 		t.Fatal(err)
 	}
+	interrupted(true)
+	for range 2 { // the second time, there is nothing to take back
+		if err := k.Refused(ctx, testKey); err != nil {
+			t.Fatal(err)
+		}
+		interrupted(false)
+	}
+	if err := k.Preflight(ctx, testKey); err != nil {
+		t.Fatal(err)
+	}
 	if err := remove(k); err != nil || len(r.items) != 0 {
 		t.Errorf("Delete: %v, left %v", err, r.items)
 	}

@@ -121,16 +121,13 @@ func (s *Source) refresh(ctx context.Context, record *Record) (*grant.Token, err
 			return stored.Token, nil
 		}
 		if loadErr != nil || stored.Token.RefreshToken == "" || stored.Token.RefreshToken == record.Token.RefreshToken {
-			return nil, s.refused(ctx, interrupted, err)
+			return nil, s.failed(ctx, interrupted, err)
 		}
-		record = stored
+		record, interrupted = stored, false
 		token, err = s.Client.Refresh(ctx, record.Token)
 	}
-	if grant.LoginRequired(err) {
-		return nil, s.refused(ctx, false, err)
-	}
 	if err != nil {
-		return nil, err
+		return nil, s.failed(ctx, interrupted, err)
 	}
 	return s.keep(ctx, record, token)
 }
@@ -139,17 +136,18 @@ func (s *Source) refresh(ctx context.Context, record *Record) (*grant.Token, err
 // known, before the old one is spent. It reports whether the same was begun
 // before and not finished.
 func (s *Source) preflight(ctx context.Context) (interrupted bool, err error) {
-	store, ok := s.store().(interface {
-		Preflight(ctx context.Context, key string) error
+	if store, ok := s.store().(interface {
 		Interrupted(ctx context.Context, key string) (bool, error)
-	})
-	if !ok {
-		return false, nil
+	}); ok {
+		if interrupted, err = store.Interrupted(ctx, s.key()); err != nil {
+			return false, err
+		}
 	}
-	if interrupted, err = store.Interrupted(ctx, s.key()); err != nil {
-		return false, err
+	if store, ok := s.store().(interface {
+		Preflight(ctx context.Context, key string) error
+	}); ok {
+		err = store.Preflight(ctx, s.key())
 	}
-	err = store.Preflight(ctx, s.key())
 	if repairable(err) {
 		err = loginRequired(err)
 	}
@@ -157,20 +155,25 @@ func (s *Source) preflight(ctx context.Context) (interrupted bool, err error) {
 }
 
 // errInterrupted explains a refusal.
-var errInterrupted = errors.New("the last refresh was interrupted, and the provider may have answered it")
+var errInterrupted = errors.New("the last refresh was interrupted, so the refresh token may be spent")
 
-// refused is the error for a refresh token that the provider does not take. If a
-// refresh before was interrupted, then that is the likely reason.
-func (s *Source) refused(ctx context.Context, interrupted bool, err error) error {
-	if interrupted { // it stays so: the next process finds the same
+// failed takes note of a refresh that failed. If the server has refused it,
+// nothing was spent, and what Preflight has begun is over. If the one before was
+// interrupted, that is the likely reason, now and until the next login.
+func (s *Source) failed(ctx context.Context, interrupted bool, err error) error {
+	if interrupted && grant.LoginRequired(err) {
 		return loginRequired(fmt.Errorf("%w: %w", errInterrupted, err))
 	}
+	_, refused := errors.AsType[*grant.Error](err)
 	if store, ok := s.store().(interface {
 		Refused(ctx context.Context, key string) error
-	}); ok {
-		_ = store.Refused(ctx, s.key()) // it is about an explanation only
+	}); ok && refused && !interrupted {
+		_ = store.Refused(ctx, s.key()) // it only makes a later explanation right
 	}
-	return loginRequired(err)
+	if grant.LoginRequired(err) {
+		return loginRequired(err)
+	}
+	return err
 }
 
 func loginRequired(cause error) error { return fmt.Errorf("%w: %w", ErrLoginRequired, cause) }
