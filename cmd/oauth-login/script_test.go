@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -89,7 +90,19 @@ func (k fileKeychain) Save(ctx context.Context, key string, record []byte) error
 	if err := os.MkdirAll(string(k), 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(string(k), key), record, 0o600)
+	temp, err := os.CreateTemp(filepath.Dir(string(k)), "record")
+	if err != nil {
+		return err
+	}
+	_, err = temp.Write(record)
+	if err = errors.Join(err, temp.Close(), os.Rename(temp.Name(), filepath.Join(string(k), key))); err != nil {
+		return err
+	}
+	stored, err := k.Load(ctx, key)
+	if err == nil && !bytes.Equal(stored, record) { // by another process
+		err = &store.UnavailableError{Reason: store.NotStored, Backend: k.Name()}
+	}
+	return err
 }
 
 func (k fileKeychain) Delete(_ context.Context, key string) error {

@@ -1,0 +1,374 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/oauth-login/oauth-login/grant"
+	"github.com/oauth-login/oauth-login/internal/issuer"
+	"github.com/oauth-login/oauth-login/store"
+)
+
+// The tests in this file start the command in processes of its own, and kill
+// some of them. What the processes share is a keychain, a directory of locks and
+// a provider that rotates refresh tokens and ends the login of who sends one
+// twice.
+
+// TestFiftyProcesses: the token has expired, and fifty processes want one.
+func TestFiftyProcesses(t *testing.T) {
+	m := newMachine(t, func(r *http.Request, _ http.Handler) bool {
+		select { // a provider far away
+		case <-time.After(300 * time.Millisecond):
+		case <-r.Context().Done():
+		}
+		return false
+	})
+	m.signIn(t)
+	m.expire(t)
+	var runs []*process
+	for range 50 {
+		runs = append(runs, m.start(t, "token"))
+	}
+	tokens := map[string]bool{}
+	for _, r := range runs {
+		if code := r.code(t); code != exitDone {
+			t.Errorf("exit code %d: %s", code, &r.stderr)
+		}
+		tokens[r.stdout.String()] = true
+	}
+	if len(tokens) != 1 {
+		t.Errorf("%d different tokens", len(tokens))
+	}
+	for token := range tokens {
+		m.expectValid(t, strings.TrimSuffix(token, "\n"))
+	}
+	if n := m.refreshes.Load(); n != 1 {
+		t.Errorf("%d refresh requests", n)
+	}
+}
+
+// TestKilledRefresh kills the process that refreshes while nine others wait for
+// it. What they get depends on whether the provider has acted by then.
+func TestKilledRefresh(t *testing.T) {
+	tests := []struct {
+		name      string
+		spent     bool  // the provider has rotated the refresh token, and its answer is lost
+		code      int   // of the others
+		refreshes int32 // after all
+	}{
+		{"before the provider acts", false, exitDone, 2},
+		{"after the provider has acted", true, exitLoginRequired, 10},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			sent := make(chan struct{})
+			var first sync.Once
+			m := newMachine(t, func(r *http.Request, next http.Handler) (handled bool) {
+				first.Do(func() {
+					handled = true
+					if test.spent {
+						next.ServeHTTP(httptest.NewRecorder(), r)
+					}
+					close(sent)
+					<-r.Context().Done()
+				})
+				return handled
+			})
+			m.signIn(t)
+			m.expire(t)
+			victim := m.start(t, "token")
+			<-sent
+			var others []*process
+			for range 9 {
+				others = append(others, m.start(t, "token"))
+			}
+			for _, r := range others {
+				r.says(t, "Waiting for another oauth-login")
+			}
+			killed := time.Now()
+			victim.kill()
+			tokens := map[string]bool{}
+			for _, r := range others {
+				if code := r.code(t); code != test.code {
+					t.Errorf("exit code %d, want %d: %s", code, test.code, &r.stderr)
+				}
+				tokens[r.stdout.String()] = true
+				if text := r.stderr.String(); test.spent && !strings.Contains(text, "login required") {
+					t.Errorf("it says %q", text)
+				}
+			}
+			if took := time.Since(killed); took > 20*time.Second {
+				t.Errorf("the others took %v", took)
+			}
+			if len(tokens) != 1 || tokens[""] != test.spent {
+				t.Errorf("%d different tokens, no token: %v", len(tokens), tokens[""])
+			}
+			if n := m.refreshes.Load(); n != test.refreshes {
+				t.Errorf("%d refresh requests, want %d", n, test.refreshes)
+			}
+			if test.spent {
+				m.signIn(t)
+			}
+			if r := m.start(t, "token"); r.code(t) != exitDone {
+				t.Errorf("afterwards: %s", &r.stderr)
+			}
+		})
+	}
+}
+
+// TestOneLoginAtATime: two processes want the person, who gets one page.
+func TestOneLoginAtATime(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		t.Run(map[bool]string{false: "finished", true: "killed"}[killed], func(t *testing.T) {
+			m := newMachine(t, nil)
+			login := []string{"login", "--issuer", m.provider.URL(), "--client-id", "cli", "--no-browser"}
+			first := m.start(t, login...)
+			url := first.url(t)
+			second := m.start(t, login...)
+			second.says(t, "Waiting for another oauth-login that is signing in")
+			if strings.Contains(second.stderr.String(), "state=") {
+				t.Errorf("the second asks too: %s", &second.stderr)
+			}
+			want := 1
+			if killed {
+				first.kill()
+				url = second.url(t)
+			}
+			if _, err := new(issuer.Visitor).Visit(t.Context(), url); err != nil {
+				t.Fatal(err)
+			}
+			if code := second.code(t); code != exitDone || !strings.Contains(second.stderr.String(), "Signed in as") {
+				t.Errorf("exit code %d: %s", code, &second.stderr)
+			}
+			if code := first.code(t); !killed && code != exitDone {
+				t.Errorf("exit code %d: %s", code, &first.stderr)
+			}
+			if n := m.provider.Requests("token"); n != want {
+				t.Errorf("%d token requests", n)
+			}
+			if r := m.start(t, "token"); r.code(t) != exitDone {
+				t.Errorf("afterwards: %s", &r.stderr)
+			}
+		})
+	}
+}
+
+// TestTokenDuringLogin: a login that waits for the person keeps nobody from the
+// token that there is, nor from a new one.
+func TestTokenDuringLogin(t *testing.T) {
+	m := newMachine(t, nil)
+	m.signIn(t)
+	login := m.start(t, "login", "--no-browser")
+	login.url(t)
+	if r := m.start(t, "token"); r.code(t) != exitDone {
+		t.Errorf("valid: %s", &r.stderr)
+	}
+	m.expire(t)
+	if r := m.start(t, "token"); r.code(t) != exitDone || m.refreshes.Load() != 1 {
+		t.Errorf("expired: %d refresh requests, %s", m.refreshes.Load(), &r.stderr)
+	}
+	login.kill()
+}
+
+// TestValidTokenPassesTheLock: processes that find a valid token do not wait for
+// one that refreshes.
+func TestValidTokenPassesTheLock(t *testing.T) {
+	m := newMachine(t, nil)
+	m.signIn(t)
+	records, err := filepath.Glob(filepath.Join(m.dir, "keychain", "*"))
+	if err != nil || len(records) != 1 {
+		t.Fatalf("records %q, %v", records, err)
+	}
+	lock := flock.New(filepath.Join(m.dir, "locks", filepath.Base(records[0])+".lock"))
+	if ok, err := lock.TryLock(); !ok {
+		t.Fatalf("not locked: %v", err)
+	}
+	defer lock.Unlock()
+	var runs []*process
+	for range 20 {
+		runs = append(runs, m.start(t, "token"))
+	}
+	for _, r := range runs {
+		if code := r.code(t); code != exitDone || r.stderr.String() != "" {
+			t.Errorf("exit code %d: %s", code, &r.stderr)
+		}
+	}
+	m.expire(t)
+	r := m.start(t, "token")
+	r.says(t, "Waiting for another oauth-login that refreshes the token")
+	if err := lock.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if code := r.code(t); code != exitDone {
+		t.Errorf("exit code %d: %s", code, &r.stderr)
+	}
+}
+
+// A machine is what the processes of one user share.
+type machine struct {
+	dir       string
+	env       []string
+	provider  *issuer.Issuer
+	refreshes atomic.Int32 // requests with a refresh token
+}
+
+// newMachine starts a provider. Its refresh requests go to hook first, nil for
+// none, which reports whether it has handled the request.
+func newMachine(t *testing.T, hook func(r *http.Request, next http.Handler) (handled bool)) *machine {
+	t.Helper()
+	m := &machine{dir: t.TempDir()}
+	opts := &issuer.Options{Clients: []issuer.Client{{ID: "cli"}}}
+	opts.Wrap = func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.ParseForm() == nil && r.PostForm.Get("grant_type") == "refresh_token" {
+				m.refreshes.Add(1)
+				if hook != nil && hook(r, next) {
+					return
+				}
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	var err error
+	if m.provider, err = issuer.Start(opts); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.provider.Close() })
+	for name, value := range map[string]string{
+		"PATH": os.Getenv("PATH"), "SystemRoot": os.Getenv("SystemRoot"), "WORK": m.dir, "BROWSER": "fake-browser",
+		"HOME": m.dir, "XDG_CONFIG_HOME": m.dir, "AppData": m.dir, "NO_PROXY": "*",
+		"FAKE_KEYCHAIN": m.keychain(), "OAUTH_LOGIN_LOCK_DIR": filepath.Join(m.dir, "locks"),
+		"GORACE": "atexit_sleep_ms=0", // the race detector would wait for a second before a process ends
+	} {
+		m.env = append(m.env, name+"="+value)
+	}
+	return m
+}
+
+func (m *machine) keychain() string { return filepath.Join(m.dir, "keychain") }
+
+func (m *machine) signIn(t *testing.T) {
+	t.Helper()
+	m.start(t, "login", "--issuer", m.provider.URL(), "--client-id", "cli").expect(t, exitDone)
+}
+
+// expire gives the stored token an end that has passed.
+func (m *machine) expire(t *testing.T) {
+	t.Helper()
+	source := &store.Source{
+		Client: &grant.Client{Issuer: m.provider.URL(), ClientID: "cli"}, Store: fileKeychain(m.keychain()), LockDir: t.TempDir(),
+	}
+	record, err := source.Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	source.Client = record.Client()
+	source.Login = func(context.Context, func(context.Context, *grant.Token) error) (*grant.Token, error) {
+		expired := *record.Token
+		expired.Expiry = time.Now().Add(-time.Second)
+		return &expired, nil
+	}
+	if _, err := source.SignIn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// expectValid shows a token to the provider.
+func (m *machine) expectValid(t *testing.T, token string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, m.provider.URL()+"/userinfo", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("the provider does not take the token: %s", resp.Status)
+	}
+}
+
+// A process is one run of the command.
+type process struct {
+	cmd    *exec.Cmd
+	args   []string
+	stdout bytes.Buffer
+	stderr lockedBuffer
+	ended  chan struct{}
+}
+
+func (m *machine) start(t *testing.T, args ...string) *process {
+	t.Helper()
+	r := &process{cmd: exec.Command("oauth-login", args...), args: args, ended: make(chan struct{})}
+	r.cmd.Env, r.cmd.Dir, r.cmd.Stdout, r.cmd.Stderr = m.env, m.dir, &r.stdout, &r.stderr
+	r.cmd.WaitDelay = 10 * time.Second
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		r.cmd.Wait()
+		close(r.ended)
+	}()
+	t.Cleanup(r.kill)
+	return r
+}
+
+// kill ends the process at once, with what it holds.
+func (r *process) kill() {
+	r.cmd.Process.Kill()
+	<-r.ended
+}
+
+// code waits for the exit code.
+func (r *process) code(t *testing.T) int {
+	t.Helper()
+	select {
+	case <-r.ended:
+		return r.cmd.ProcessState.ExitCode()
+	case <-time.After(time.Minute):
+		t.Fatalf("%q did not end within a minute: %s", r.args, &r.stderr)
+		return 0
+	}
+}
+
+func (r *process) expect(t *testing.T, code int) {
+	t.Helper()
+	if got := r.code(t); got != code {
+		t.Fatalf("%q: exit code %d, want %d: %s", r.args, got, code, &r.stderr)
+	}
+}
+
+// says waits until the process has said something, and returns the line.
+func (r *process) says(t *testing.T, text string) string {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		for line := range strings.Lines(r.stderr.String()) {
+			if strings.Contains(line, text) && strings.HasSuffix(line, "\n") {
+				return strings.TrimSpace(line)
+			}
+		}
+	}
+	t.Fatalf("%q does not say %q: %s", r.args, text, &r.stderr)
+	return ""
+}
+
+// url is the page to sign in at.
+func (r *process) url(t *testing.T) string {
+	t.Helper()
+	return r.says(t, "state=")
+}
