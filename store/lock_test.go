@@ -95,6 +95,25 @@ func TestManyProcessesForceOneRefresh(t *testing.T) {
 	})
 }
 
+// What an API has refused is the token that the process knows. If there is
+// another one by now, it need not be bought.
+func TestRefreshTakesWhatAnotherProcessHasGot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, time.Hour, "refresh")
+		dir := t.TempDir()
+		source := s.process(dir)
+		if _, err := source.Token(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		token, err := s.process(dir).Refresh(t.Context())
+		check(t, token, err, "access-1", nil)
+		token, err = source.Refresh(t.Context())
+		check(t, token, err, "access-1", nil)
+		token, err = source.Refresh(t.Context())
+		check(t, token, err, "access-2", nil)
+	})
+}
+
 // A valid token is handed out whoever has the lock, and nothing is made for it.
 func TestValidTokenTakesNoLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -162,6 +181,24 @@ func TestWaitForAnotherProcess(t *testing.T) {
 	}
 }
 
+// What the person is told does not come after the call.
+func TestWaitingIsOverWithTheCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, -time.Second, "refresh")
+		dir := t.TempDir()
+		time.AfterFunc(2*time.Second, hold(t, lockFile(dir)))
+		source := s.process(dir)
+		told := false
+		source.Waiting = func(bool) {
+			time.Sleep(5 * time.Second)
+			told = true
+		}
+		if _, err := source.Token(t.Context()); err != nil || !told {
+			t.Errorf("told %v, %v", told, err)
+		}
+	})
+}
+
 func TestWaitEndsWithTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := after(t, -time.Second, "refresh")
@@ -214,27 +251,28 @@ func TestBrokenLock(t *testing.T) {
 	tests := []struct {
 		name  string
 		unix  bool
+		says  string
 		build func(t *testing.T, dir string)
 	}{
-		{"a file is in the place of the directory", false, func(t *testing.T, dir string) {
+		{"a file is in the place of the directory", false, "", func(t *testing.T, dir string) {
 			touch(t, dir)
 		}},
-		{"a directory is in the place of the file", false, func(t *testing.T, dir string) {
+		{"a directory is in the place of the file", false, "", func(t *testing.T, dir string) {
 			mkdir(t, lockFile(dir), 0o700)
 		}},
-		{"others may write", true, func(t *testing.T, dir string) {
+		{"others may write", true, "others may write to it", func(t *testing.T, dir string) {
 			mkdir(t, dir, 0o777)
 		}},
-		{"a group may write", true, func(t *testing.T, dir string) {
+		{"a group may write", true, "others may write to it", func(t *testing.T, dir string) {
 			mkdir(t, dir, 0o770)
 		}},
-		{"symbolic link", true, func(t *testing.T, dir string) {
+		{"symbolic link", true, "symbolic link", func(t *testing.T, dir string) {
 			mkdir(t, dir+"-elsewhere", 0o700)
 			if err := os.Symlink(dir+"-elsewhere", dir); err != nil {
 				t.Fatal(err)
 			}
 		}},
-		{"of another user", true, func(t *testing.T, dir string) {
+		{"of another user", true, "another user", func(t *testing.T, dir string) {
 			mkdir(t, dir, 0o700)
 			if err := os.Chown(dir, 12345, 12345); err != nil {
 				t.Skip("only root can give a directory away")
@@ -259,7 +297,7 @@ func TestBrokenLock(t *testing.T) {
 				_, tokenErr := source.Token(t.Context())
 				for _, err := range []error{refreshErr, tokenErr} {
 					locked, ok := errors.AsType[*store.LockError](err)
-					if !ok || locked.Busy || !strings.HasPrefix(locked.Path, dir) || !strings.Contains(err.Error(), dir) {
+					if !ok || locked.Busy || !strings.HasPrefix(locked.Path, dir) || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), test.says) {
 						t.Errorf("error %v", err)
 					}
 				}
@@ -331,21 +369,29 @@ func TestLockOutlastsCallsThatWereGivenUp(t *testing.T) {
 		token, err := source.Token(t.Context())
 		check(t, token, err, "access-1", s.saveErr)
 
-		// The same process goes on at once.
+		// Another one waits until it has come back, and finds that the token is spent.
+		s.saveErr = nil
 		began := time.Now()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			token, err := s.process(dir).Token(t.Context())
+			check(t, token, err, "", store.ErrLoginRequired)
+			if took := time.Since(began); took < 10*time.Second || took > 11*time.Second {
+				t.Errorf("another process had the lock after %v", took)
+			}
+		})
+		time.Sleep(time.Second)
+		// The same one goes on at once.
+		s.saveErr = &store.UnavailableError{Reason: store.TimedOut, Backend: "test"}
+		again := time.Now()
 		token, err = source.Token(t.Context())
 		check(t, token, err, "access-1", s.saveErr)
-		if took := time.Since(began); took != 0 {
+		if took := time.Since(again); took != 0 {
 			t.Errorf("the same process waited %v", took)
 		}
-		// Another one waits.
-		s.saveErr = nil
-		time.AfterFunc(10*time.Second, func() { close(slow.settled) })
-		token, err = s.process(dir).Token(t.Context())
-		if took := time.Since(began); took < 10*time.Second || took > 11*time.Second {
-			t.Errorf("another process had the lock after %v", took)
-		}
-		check(t, token, err, "", store.ErrLoginRequired) // the token is spent, and was never saved
+		time.Sleep(9 * time.Second)
+		close(slow.settled)
+		wg.Wait()
 	})
 }
 
@@ -421,4 +467,49 @@ func TestRefreshDoesNotUndoWhatOthersDid(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What is revoked at a logout is what is deleted: a refresh under way is waited
+// for, and none begins.
+func TestSignOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, -time.Second, "refresh")
+		s.delay = 10 * time.Second
+		dir := t.TempDir()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			token, err := s.process(dir).Token(t.Context())
+			check(t, token, err, "access-1", nil)
+		})
+		synctest.Wait()
+		offline := errors.New("offline")
+		for _, failure := range []error{offline, nil} { // the login stays after the first
+			var revoked []grant.Secret
+			err := s.process(dir).SignOut(t.Context(), func(_ context.Context, record *store.Record) error {
+				revoked = append(revoked, record.Token.RefreshToken)
+				if failure == nil {
+					wg.Go(func() {
+						_, err := s.process(dir).Refresh(t.Context())
+						check(t, nil, err, "", store.ErrLoginRequired)
+					})
+					time.Sleep(time.Second)
+				}
+				return failure
+			})
+			if !errors.Is(err, failure) || len(revoked) != 1 || revoked[0] != "refresh-1" {
+				t.Errorf("revoked %d, %v", len(revoked), err)
+			}
+		}
+		wg.Wait()
+		if _, err := s.source().Load(t.Context()); !errors.Is(err, store.ErrNotFound) || s.requests() != 1 {
+			t.Errorf("%d requests, Load: %v", s.requests(), err)
+		}
+		err := s.source().SignOut(t.Context(), func(context.Context, *store.Record) error {
+			t.Error("there is nothing to revoke")
+			return nil
+		})
+		if !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("without a login: %v", err)
+		}
+	})
 }

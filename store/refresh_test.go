@@ -232,6 +232,53 @@ func TestSaveFailsAfterRefresh(t *testing.T) {
 	})
 }
 
+// A store that fails for a moment costs nobody the token, unless the person has
+// said no.
+func TestSaveIsTriedAgain(t *testing.T) {
+	tests := []struct {
+		reason store.Reason
+		took   string
+		saved  bool
+	}{
+		{store.Failed, "load load load save load save load save", true},
+		{store.TimedOut, "load load load save load save load save", true},
+		{store.Denied, "load load load save", false},
+	}
+	for _, test := range tests {
+		t.Run(string(test.reason), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := after(t, -time.Second, "refresh")
+				s.saveErr = &store.UnavailableError{Reason: test.reason, Backend: "test"}
+				time.AfterFunc(300*time.Millisecond, func() { s.saveErr = nil })
+				token, err := s.source().Token(t.Context())
+				check(t, token, nil, "access-1", nil)
+				if got := s.took(); got != test.took || (err == nil) != test.saved {
+					t.Errorf("it took %q, %v", got, err)
+				}
+			})
+		})
+	}
+}
+
+// An API has refused the token that could not be saved.
+func TestUnsavedTokenIsRefreshed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, -time.Second, "refresh")
+		s.saveErr = &store.UnavailableError{Reason: store.Full, Backend: "test"}
+		source := s.source()
+		token, err := source.Token(t.Context())
+		check(t, token, err, "access-1", s.saveErr)
+		token, err = source.Refresh(t.Context())
+		check(t, token, err, "access-2", s.saveErr)
+		s.saveErr = nil
+		token, err = source.Token(t.Context())
+		check(t, token, err, "access-2", nil)
+		if got := s.stored(t).Token.RefreshToken; got != "refresh-2" {
+			t.Errorf("stored %q", string(got))
+		}
+	})
+}
+
 // The stored token is valid, but the refresh token beside it is spent.
 func TestUnsavedTokenOutranksAValidOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -143,8 +143,14 @@ func (s *Source) Load(ctx context.Context) (*Record, error) {
 }
 
 // Delete forgets this login, and no other. There is none: ErrNotFound. Tokens
-// stay valid at the provider; grant.Client.Revoke ends them.
-func (s *Source) Delete(ctx context.Context) error {
+// stay valid at the provider; SignOut can end them before.
+func (s *Source) Delete(ctx context.Context) error { return s.SignOut(ctx, nil) }
+
+// SignOut hands the login to revoke, so that the provider can be told, and then
+// deletes it as Delete does. If revoke fails, the login stays. Meanwhile nobody
+// refreshes it, so what is revoked is the last there is. There is no login, or a
+// damaged one: revoke is not called.
+func (s *Source) SignOut(ctx context.Context, revoke func(context.Context, *Record) error) error {
 	if err := s.check(ctx); err != nil {
 		return err
 	}
@@ -153,8 +159,14 @@ func (s *Source) Delete(ctx context.Context) error {
 		return err
 	}
 	defer done()
-	if _, err := s.load(ctx); errors.Is(err, ErrNewer) {
+	record, err := s.load(ctx)
+	if errors.Is(err, ErrNewer) {
 		return err // it may consist of parts that this version does not know
+	}
+	if err == nil && revoke != nil {
+		if err := revoke(ctx, record); err != nil {
+			return err
+		}
 	}
 	err = s.store().Delete(ctx, s.key())
 	if err == nil || errors.Is(err, ErrNotFound) {

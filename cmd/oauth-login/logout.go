@@ -15,21 +15,15 @@ func (p *program) logout(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	record, err := p.load(ctx, profile)
-	switch {
-	case err == nil:
-		p.revoke(ctx, o, profile, record)
-	case !isDamaged(err) && !errors.Is(err, store.ErrNotFound):
-		return err
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
 	source := &store.Source{
 		Client: &grant.Client{Issuer: profile.Issuer, ClientID: profile.ClientID},
 		Store:  p.keychain, Profile: profile.Name, LockDir: o.lockDir, Waiting: p.othersAreSlow,
 	}
-	if err := source.Delete(ctx); err != nil && !errors.Is(err, store.ErrNotFound) {
+	err = source.SignOut(ctx, func(ctx context.Context, record *store.Record) error {
+		p.revoke(ctx, o, profile, record)
+		return ctx.Err() // interrupted: the login stays
+	})
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
 	if err := p.profiles.Remove(context.WithoutCancel(ctx), profile); err != nil {
