@@ -22,7 +22,8 @@ func userLocks() (string, error) { return locksOf(os.Geteuid(), "/run/user") }
 func locksOf(uid int, runtimeDirs string) (string, error) {
 	if runtime.GOOS == "linux" {
 		// Local, and in memory. It is there as long as the user has a session.
-		if dir := filepath.Join(runtimeDirs, strconv.Itoa(uid)); checkOwn(dir, 0o077) == nil {
+		dir := filepath.Join(runtimeDirs, strconv.Itoa(uid))
+		if info, err := os.Lstat(dir); err == nil && info.IsDir() && checkOwner(dir, info) == nil {
 			return filepath.Join(dir, "oauth-login"), nil
 		}
 	}
@@ -38,11 +39,7 @@ func locksOf(uid int, runtimeDirs string) (string, error) {
 
 // checkPrivate refuses a directory in which others could hold locks, or put
 // other files in their place.
-func checkPrivate(dir string) error { return checkOwn(dir, 0o022) }
-
-// checkOwn refuses what is not a directory of this user, or gives others one of
-// the permissions.
-func checkOwn(dir string, others fs.FileMode) error {
+func checkPrivate(dir string) error {
 	info, err := os.Lstat(dir)
 	if err != nil {
 		return err
@@ -55,7 +52,7 @@ func checkOwn(dir string, others fs.FileMode) error {
 		return errors.New("it is not a directory")
 	case !ok || owner.Uid != uint32(os.Geteuid()):
 		return errors.New("it belongs to another user")
-	case info.Mode()&others != 0:
+	case info.Mode().Perm()&0o022 != 0:
 		return fmt.Errorf("others may write to it, as its mode is %#o", info.Mode().Perm())
 	}
 	return nil

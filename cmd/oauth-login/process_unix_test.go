@@ -35,6 +35,8 @@ func (h *home) records(t *testing.T) int {
 
 func (h *home) keychain() string { return filepath.Join(h.dir, "keychain") }
 
+func (h *home) locks() string { return filepath.Join(h.dir, "locks") }
+
 // A process is the command as a process of its own.
 type process struct {
 	cmd            *exec.Cmd
@@ -51,7 +53,7 @@ func (h *home) start(t *testing.T, args ...string) *process {
 
 // command returns the command before it is started.
 func (h *home) command(t *testing.T, args ...string) *process {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // instead of hanging
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // instead of hanging
 	t.Cleanup(cancel)
 	p := &process{cmd: exec.CommandContext(ctx, "oauth-login", args...)}
 	p.cmd.Dir = h.dir
@@ -61,7 +63,7 @@ func (h *home) command(t *testing.T, args ...string) *process {
 		}
 	}
 	p.cmd.Env = append(p.cmd.Env, "HOME="+h.dir, "XDG_CONFIG_HOME="+filepath.Join(h.dir, "config"),
-		"FAKE_KEYCHAIN="+h.keychain(), "BROWSER=fake-browser", "WORK="+h.dir, "NO_PROXY=*",
+		"FAKE_KEYCHAIN="+h.keychain(), "OAUTH_LOGIN_LOCK_DIR="+h.locks(), "BROWSER=fake-browser", "WORK="+h.dir, "NO_PROXY=*",
 		"GORACE=atexit_sleep_ms=0") // by default, a process under the race detector ends a second late
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	return p
@@ -115,17 +117,29 @@ func (p *process) expect(t *testing.T, code int, within time.Duration) {
 	}
 }
 
+// kill ends the command as kill -9 does.
+func (p *process) kill(t *testing.T) {
+	t.Helper()
+	p.cmd.Process.Kill()
+	p.wait(t)
+}
+
 // url waits for the line that is an authorization URL and nothing else.
 func (p *process) url(t *testing.T) string {
 	t.Helper()
-	for range 5000 {
+	return p.says(t, "http", "state=")
+}
+
+// says waits for a line that starts with a text and has another in it.
+func (p *process) says(t *testing.T, start, within string) string {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		for line := range strings.Lines(p.stderr.String()) {
-			if strings.HasPrefix(line, "http") && strings.Contains(line, "state=") && strings.HasSuffix(line, "\n") {
+			if strings.HasPrefix(line, start) && strings.Contains(line, within) && strings.HasSuffix(line, "\n") {
 				return strings.TrimSpace(line)
 			}
 		}
-		time.Sleep(time.Millisecond)
 	}
-	t.Fatalf("no URL on a line of its own:\n%s", &p.stderr)
+	t.Fatalf("no line that starts with %q and has %q in it:\n%s", start, within, &p.stderr)
 	return ""
 }

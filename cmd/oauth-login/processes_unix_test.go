@@ -1,12 +1,11 @@
+//go:build unix
+
 package main
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -43,7 +42,7 @@ func TestFiftyProcesses(t *testing.T) {
 	}
 	tokens := map[string]bool{}
 	for _, r := range runs {
-		if code := r.code(t); code != exitDone {
+		if code := r.wait(t); code != exitDone {
 			t.Errorf("exit code %d: %s", code, &r.stderr)
 		}
 		tokens[r.stdout.String()] = true
@@ -95,13 +94,13 @@ func TestKilledRefresh(t *testing.T) {
 				others = append(others, m.start(t, "token"))
 			}
 			for _, r := range others {
-				r.says(t, "Waiting for another oauth-login")
+				r.says(t, "Waiting for another oauth-login", "refreshes")
 			}
 			killed := time.Now()
-			victim.kill()
+			victim.kill(t)
 			tokens := map[string]bool{}
 			for _, r := range others {
-				if code := r.code(t); code != test.code {
+				if code := r.wait(t); code != test.code {
 					t.Errorf("exit code %d, want %d: %s", code, test.code, &r.stderr)
 				}
 				tokens[r.stdout.String()] = true
@@ -121,9 +120,7 @@ func TestKilledRefresh(t *testing.T) {
 			if test.spent {
 				m.signIn(t)
 			}
-			if r := m.start(t, "token"); r.code(t) != exitDone {
-				t.Errorf("afterwards: %s", &r.stderr)
-			}
+			m.expectToken(t)
 		})
 	}
 }
@@ -137,30 +134,28 @@ func TestOneLoginAtATime(t *testing.T) {
 			first := m.start(t, login...)
 			url := first.url(t)
 			second := m.start(t, login...)
-			second.says(t, "Waiting for another oauth-login that is signing in")
+			second.says(t, "Waiting for another oauth-login", "signing in")
 			if strings.Contains(second.stderr.String(), "state=") {
 				t.Errorf("the second asks too: %s", &second.stderr)
 			}
 			want := 1
 			if killed {
-				first.kill()
+				first.kill(t)
 				url = second.url(t)
 			}
 			if _, err := new(issuer.Visitor).Visit(t.Context(), url); err != nil {
 				t.Fatal(err)
 			}
-			if code := second.code(t); code != exitDone || !strings.Contains(second.stderr.String(), "Signed in as") {
+			if code := second.wait(t); code != exitDone || !strings.Contains(second.stderr.String(), "Signed in as") {
 				t.Errorf("exit code %d: %s", code, &second.stderr)
 			}
-			if code := first.code(t); !killed && code != exitDone {
-				t.Errorf("exit code %d: %s", code, &first.stderr)
+			if !killed && first.wait(t) != exitDone {
+				t.Errorf("the first: %s", &first.stderr)
 			}
 			if n := m.provider.Requests("token"); n != want {
 				t.Errorf("%d token requests", n)
 			}
-			if r := m.start(t, "token"); r.code(t) != exitDone {
-				t.Errorf("afterwards: %s", &r.stderr)
-			}
+			m.expectToken(t)
 		})
 	}
 }
@@ -172,14 +167,13 @@ func TestTokenDuringLogin(t *testing.T) {
 	m.signIn(t)
 	login := m.start(t, "login", "--no-browser")
 	login.url(t)
-	if r := m.start(t, "token"); r.code(t) != exitDone {
-		t.Errorf("valid: %s", &r.stderr)
-	}
+	m.expectToken(t)
 	m.expire(t)
-	if r := m.start(t, "token"); r.code(t) != exitDone || m.refreshes.Load() != 1 {
-		t.Errorf("expired: %d refresh requests, %s", m.refreshes.Load(), &r.stderr)
+	m.expectToken(t)
+	if n := m.refreshes.Load(); n != 1 {
+		t.Errorf("%d refresh requests", n)
 	}
-	login.kill()
+	login.kill(t)
 }
 
 // TestValidTokenPassesTheLock: processes that find a valid token do not wait for
@@ -187,11 +181,11 @@ func TestTokenDuringLogin(t *testing.T) {
 func TestValidTokenPassesTheLock(t *testing.T) {
 	m := newMachine(t, nil)
 	m.signIn(t)
-	records, err := filepath.Glob(filepath.Join(m.dir, "keychain", "*"))
+	records, err := filepath.Glob(filepath.Join(m.keychain(), "*"))
 	if err != nil || len(records) != 1 {
 		t.Fatalf("records %q, %v", records, err)
 	}
-	lock := flock.New(filepath.Join(m.dir, "locks", filepath.Base(records[0])+".lock"))
+	lock := flock.New(filepath.Join(m.locks(), filepath.Base(records[0])+".lock"))
 	if ok, err := lock.TryLock(); !ok {
 		t.Fatalf("not locked: %v", err)
 	}
@@ -201,36 +195,34 @@ func TestValidTokenPassesTheLock(t *testing.T) {
 		runs = append(runs, m.start(t, "token"))
 	}
 	for _, r := range runs {
-		if code := r.code(t); code != exitDone || r.stderr.String() != "" {
+		if code := r.wait(t); code != exitDone || r.stderr.String() != "" {
 			t.Errorf("exit code %d: %s", code, &r.stderr)
 		}
 	}
 	m.expire(t)
 	r := m.start(t, "token")
-	r.says(t, "Waiting for another oauth-login that refreshes the token")
+	r.says(t, "Waiting for another oauth-login", "refreshes")
 	if err := lock.Unlock(); err != nil {
 		t.Fatal(err)
 	}
-	if code := r.code(t); code != exitDone {
+	if code := r.wait(t); code != exitDone {
 		t.Errorf("exit code %d: %s", code, &r.stderr)
 	}
 }
 
-// A machine is what the processes of one user share.
+// A machine is a home, and a provider that counts.
 type machine struct {
-	dir       string
-	env       []string
+	*home
 	provider  *issuer.Issuer
 	refreshes atomic.Int32 // requests with a refresh token
 }
 
-// newMachine starts a provider. Its refresh requests go to hook first, nil for
+// newMachine starts the provider. Its refresh requests go to hook first, nil for
 // none, which reports whether it has handled the request.
 func newMachine(t *testing.T, hook func(r *http.Request, next http.Handler) (handled bool)) *machine {
 	t.Helper()
-	m := &machine{dir: t.TempDir()}
-	opts := &issuer.Options{Clients: []issuer.Client{{ID: "cli"}}}
-	opts.Wrap = func(next http.Handler) http.Handler {
+	m := &machine{home: newHome(t)}
+	m.provider = startProvider(t, &issuer.Options{Wrap: func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.ParseForm() == nil && r.PostForm.Get("grant_type") == "refresh_token" {
 				m.refreshes.Add(1)
@@ -240,28 +232,16 @@ func newMachine(t *testing.T, hook func(r *http.Request, next http.Handler) (han
 			}
 			next.ServeHTTP(w, r)
 		})
-	}
-	var err error
-	if m.provider, err = issuer.Start(opts); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { m.provider.Close() })
-	for name, value := range map[string]string{
-		"PATH": os.Getenv("PATH"), "SystemRoot": os.Getenv("SystemRoot"), "WORK": m.dir, "BROWSER": "fake-browser",
-		"HOME": m.dir, "XDG_CONFIG_HOME": m.dir, "AppData": m.dir, "NO_PROXY": "*",
-		"FAKE_KEYCHAIN": m.keychain(), "OAUTH_LOGIN_LOCK_DIR": filepath.Join(m.dir, "locks"),
-		"GORACE": "atexit_sleep_ms=0", // the race detector would wait for a second before a process ends
-	} {
-		m.env = append(m.env, name+"="+value)
-	}
+	}})
 	return m
 }
 
-func (m *machine) keychain() string { return filepath.Join(m.dir, "keychain") }
-
 func (m *machine) signIn(t *testing.T) {
 	t.Helper()
-	m.start(t, "login", "--issuer", m.provider.URL(), "--client-id", "cli").expect(t, exitDone)
+	p := m.start(t, "login", "--issuer", m.provider.URL(), "--client-id", "cli")
+	if code := p.wait(t); code != exitDone {
+		t.Fatalf("login: exit code %d: %s", code, &p.stderr)
+	}
 }
 
 // expire gives the stored token an end that has passed.
@@ -285,6 +265,14 @@ func (m *machine) expire(t *testing.T) {
 	}
 }
 
+// expectToken wants the command to end well.
+func (m *machine) expectToken(t *testing.T) {
+	t.Helper()
+	if p := m.start(t, "token"); p.wait(t) != exitDone {
+		t.Errorf("token: %s", &p.stderr)
+	}
+}
+
 // expectValid shows a token to the provider.
 func (m *machine) expectValid(t *testing.T, token string) {
 	t.Helper()
@@ -301,74 +289,4 @@ func (m *machine) expectValid(t *testing.T, token string) {
 	if resp.StatusCode != http.StatusOK {
 		t.Errorf("the provider does not take the token: %s", resp.Status)
 	}
-}
-
-// A process is one run of the command.
-type process struct {
-	cmd    *exec.Cmd
-	args   []string
-	stdout bytes.Buffer
-	stderr lockedBuffer
-	ended  chan struct{}
-}
-
-func (m *machine) start(t *testing.T, args ...string) *process {
-	t.Helper()
-	r := &process{cmd: exec.Command("oauth-login", args...), args: args, ended: make(chan struct{})}
-	r.cmd.Env, r.cmd.Dir, r.cmd.Stdout, r.cmd.Stderr = m.env, m.dir, &r.stdout, &r.stderr
-	r.cmd.WaitDelay = 10 * time.Second
-	if err := r.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		r.cmd.Wait()
-		close(r.ended)
-	}()
-	t.Cleanup(r.kill)
-	return r
-}
-
-// kill ends the process at once, with what it holds.
-func (r *process) kill() {
-	r.cmd.Process.Kill()
-	<-r.ended
-}
-
-// code waits for the exit code.
-func (r *process) code(t *testing.T) int {
-	t.Helper()
-	select {
-	case <-r.ended:
-		return r.cmd.ProcessState.ExitCode()
-	case <-time.After(time.Minute):
-		t.Fatalf("%q did not end within a minute: %s", r.args, &r.stderr)
-		return 0
-	}
-}
-
-func (r *process) expect(t *testing.T, code int) {
-	t.Helper()
-	if got := r.code(t); got != code {
-		t.Fatalf("%q: exit code %d, want %d: %s", r.args, got, code, &r.stderr)
-	}
-}
-
-// says waits until the process has said something, and returns the line.
-func (r *process) says(t *testing.T, text string) string {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		for line := range strings.Lines(r.stderr.String()) {
-			if strings.Contains(line, text) && strings.HasSuffix(line, "\n") {
-				return strings.TrimSpace(line)
-			}
-		}
-	}
-	t.Fatalf("%q does not say %q: %s", r.args, text, &r.stderr)
-	return ""
-}
-
-// url is the page to sign in at.
-func (r *process) url(t *testing.T) string {
-	t.Helper()
-	return r.says(t, "state=")
 }
