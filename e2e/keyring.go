@@ -159,6 +159,7 @@ func (k *keyring) env() []string {
 		"XDG_RUNTIME_DIR=" + filepath.Join(k.dir, "run"),
 		"XDG_DATA_HOME=" + filepath.Join(k.dir, "data"),
 		"DBUS_SESSION_BUS_ADDRESS=" + k.address,
+		"OAUTH_LOGIN_LOCK_DIR=" + filepath.Join(k.dir, "locks"), // not HOME's, as locks are the user's, whatever HOME says
 	}
 }
 
