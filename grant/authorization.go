@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ type Flow struct {
 
 	client *Client
 	as     *AuthorizationServer
+	dpop   *DPoP              // nil for none
 	secret func() flowSecrets // in a function, so that no way of printing shows them
 	spent  atomic.Bool
 }
@@ -68,7 +70,7 @@ func (c *Client) Authorize(ctx context.Context, redirectURI string) (*Flow, erro
 	}
 	return &Flow{
 		URL: target, URLExpiry: request.expiry, RedirectURI: redirectURI,
-		client: c, as: as, secret: func() flowSecrets { return secrets },
+		client: c, as: as, dpop: request.dpop, secret: func() flowSecrets { return secrets },
 	}, nil
 }
 
@@ -81,7 +83,7 @@ func (c *Client) checkLogin(as *AuthorizationServer) error {
 	if err := assertHeader(c.Header); err != nil {
 		return err
 	}
-	if err := c.checkParameters(); err != nil {
+	if err := cmp.Or(c.checkParameters(), c.checkDPoP(as)); err != nil {
 		return err
 	}
 	auth, err := c.clientAuth(as, nil)
@@ -175,7 +177,8 @@ func (f *Flow) Warm(ctx context.Context) {
 // Exchange turns the parameters of the redirect into a token. It checks state
 // and iss, sends at most one token request in the life of the flow, and
 // verifies the answer, ID token and all. Take the parameters from
-// ParseAuthResponse.
+// ParseAuthResponse. A second request follows only where the server refuses the
+// first with use_dpop_nonce and the nonce (RFC 9449, section 8).
 //
 // A redirect that is not Ours, or comes after the first one that was, leads to
 // ErrNotOurs. A refusal of the server is an *Error, one of ours a *CheckError.
@@ -210,13 +213,17 @@ func (f *Flow) exchange(ctx context.Context, params url.Values, secrets flowSecr
 	defer beside.Wait()
 	defer cancel()
 	beside.Go(func() { f.Warm(besideCtx) }) // the keys beside the token request, unless they are here
-	resp, err := AuthorizationCodeGrantRequest(ctx, f.as, f.client, callback, f.RedirectURI, secrets.verifier, f.client.tokenOptions())
-	if err != nil {
-		return nil, err
-	}
-	return processCodeResponse(ctx, f.as, f.client, resp, &ProcessAuthorizationCodeOptions{
-		ExpectedNonce: secrets.nonce, MaxAge: f.client.MaxAge, AllowInsecureRequests: f.client.AllowInsecureRequests,
-	}, true)
+	return withNonce(f.dpop, func() (*Token, error) {
+		opts := f.client.tokenOptions()
+		opts.DPoP = f.dpop
+		resp, err := AuthorizationCodeGrantRequest(ctx, f.as, f.client, callback, f.RedirectURI, secrets.verifier, opts)
+		if err != nil {
+			return nil, err
+		}
+		return processCodeResponse(ctx, f.as, f.client, resp, &ProcessAuthorizationCodeOptions{
+			ExpectedNonce: secrets.nonce, MaxAge: f.client.MaxAge, DPoP: f.dpop, AllowInsecureRequests: f.client.AllowInsecureRequests,
+		}, true)
+	})
 }
 
 // validate takes the response in the form that was asked for, and in no other.

@@ -3,6 +3,7 @@ package grant
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
@@ -41,13 +42,21 @@ func isJSON(data []byte, first byte) bool {
 // An authorizationRequest is what the authorization URL is made of.
 type authorizationRequest struct {
 	params url.Values
+	dpop   *DPoP     // nil for none
 	expiry time.Time // the zero time for no end that is known
 }
 
 // request prepares the authorization request: as plain parameters, or as a
 // reference to those that were sent before.
 func (c *Client) request(ctx context.Context, as *AuthorizationServer, redirectURI string, s flowSecrets) (*authorizationRequest, error) {
-	request := &authorizationRequest{params: c.requestParameters(redirectURI, s)}
+	dpop, err := c.newDPoP(as)
+	if err != nil {
+		return nil, err
+	}
+	request := &authorizationRequest{params: c.requestParameters(redirectURI, s), dpop: dpop}
+	if dpop != nil {
+		request.params.Set("dpop_jkt", dpop.Thumbprint()) // RFC 9449, section 10
+	}
 	if c.pushes(as) {
 		if err := c.push(ctx, as, request); err != nil {
 			return nil, scrub(err, s.state, s.nonce)
@@ -133,4 +142,30 @@ func (c *Client) authorizationURL(as *AuthorizationServer, params url.Values) (s
 	}
 	u.RawQuery, u.Fragment = query.Encode(), ""
 	return u.String(), nil
+}
+
+// newDPoP makes the key of a login, nil where there is none.
+func (c *Client) newDPoP(as *AuthorizationServer) (*DPoP, error) {
+	if !c.DPoPBoundAccessTokens {
+		return nil, nil
+	}
+	if err := c.checkDPoP(as); err != nil {
+		return nil, err
+	}
+	dpop, err := GenerateDPoP(as.DPoPSigningAlgValuesSupported...)
+	if err != nil {
+		return nil, err
+	}
+	dpop.skew = c.ClockSkew
+	return dpop, nil
+}
+
+// checkDPoP: RFC 9449, section 5.1. A server that lists nothing may know DPoP all
+// the same.
+func (c *Client) checkDPoP(as *AuthorizationServer) error {
+	if !c.DPoPBoundAccessTokens || dpopAlgorithm(as.DPoPSigningAlgValuesSupported) != "" {
+		return nil
+	}
+	return &CheckError{Check: checkMetadataDPoP, Code: codeUnsupported,
+		Reason: "the server takes DPoP proofs with unknown algorithms only", Expected: "ES256", Actual: fmt.Sprint(as.DPoPSigningAlgValuesSupported)}
 }

@@ -10,6 +10,7 @@ const (
 	checkMetadataIssuer   = "metadata.issuer"
 	checkMetadataS256     = "metadata.code_challenge_methods_supported"
 	checkMetadataModes    = "metadata.response_modes_supported"
+	checkMetadataDPoP     = "metadata.dpop_signing_alg_values_supported"
 	checkEndpoint         = "metadata.endpoint"
 
 	checkAuthDuplicate = "authorization_response.duplicate"

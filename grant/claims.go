@@ -129,9 +129,9 @@ func (c *claimChecker) timestampError(claim, reason string, value float64) error
 }
 
 // now is the time in whole seconds, by the clock that the client trusts.
-func (c *Client) now() float64 {
-	return math.Floor(float64(time.Now().UnixMilli())/1000) + c.ClockSkew.Seconds()
-}
+func (c *Client) now() float64 { return unixNow() + c.ClockSkew.Seconds() }
+
+func unixNow() float64 { return math.Floor(float64(time.Now().UnixMilli()) / 1000) }
 
 // tolerance is ClockTolerance in seconds.
 func (c *Client) tolerance() float64 {

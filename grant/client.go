@@ -18,7 +18,11 @@
 // Where there is no browser on this machine, Client.AuthorizeDevice signs in with
 // one on another device (RFC 8628). Client.Refresh gets the next access token
 // without the person, Client.Userinfo asks who the person is, and Client.Revoke
-// ends a token.
+// ends a token. Token.Authorize puts it into a request to any API.
+//
+// With Client.DPoPBoundAccessTokens, tokens are bound to a private key, which is
+// part of what is stored of a Token. A client with a key or a certificate of its own
+// needs no secret: see TokenEndpointAuthMethod.
 //
 // Below these stand the steps by themselves, for programs that split the work
 // or want the raw responses: Discover, ValidateAuthResponse and
@@ -137,6 +141,11 @@ type Client struct {
 	// set there.
 	AuthorizationParameters, TokenParameters url.Values
 
+	// DPoPBoundAccessTokens has every login make a key of its own and bind the
+	// tokens to it (RFC 9449), so that they are of no use to whoever steals them. The
+	// key is in Token.DPoP. A server may not know DPoP and give bearer tokens;
+	// Token.TokenType tells.
+	DPoPBoundAccessTokens bool
 	// RequirePushedAuthorizationRequests sends the authorization request to the
 	// server before the person is sent there (RFC 9126, section 6). It is done
 	// too where the server demands it.

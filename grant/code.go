@@ -23,6 +23,11 @@ type TokenEndpointRequestOptions struct {
 	Header http.Header
 	// ClientAuth replaces the client's own way to authenticate.
 	ClientAuth ClientAuth
+	// DPoP is the key to bind the tokens to, nil for none: a proof of it is sent
+	// to the token and the pushed authorization request endpoint (RFC 9449,
+	// sections 5 and 10.1). A nonce in the response is remembered for the next
+	// request, whatever the status; the request is not repeated.
+	DPoP *DPoP
 	// HTTPClient makes the request; nil means the client's.
 	HTTPClient *http.Client
 	// AllowInsecureRequests allows http, to loopback hosts only.
@@ -42,6 +47,9 @@ type ProcessAuthorizationCodeOptions struct {
 	MaxAge *int
 	// RequireIDToken makes the ID token mandatory.
 	RequireIDToken bool
+	// DPoP is that of the request; the token may be bound to its key, and keeps
+	// it. nil for none, and then a token of the type "dpop" is refused.
+	DPoP *DPoP
 	// RecognizedTokenTypes are token types to accept beside bearer, in lower
 	// case.
 	RecognizedTokenTypes []string
@@ -61,7 +69,8 @@ type ProcessAuthorizationCodeOptions struct {
 //
 // The response has any status; its body is read already and at most 1 MiB
 // large. Hand it to ProcessAuthorizationCodeResponse. One code makes one
-// request: a failed one is not repeated.
+// request: a failed one is not repeated here. Only a refusal with use_dpop_nonce
+// leaves the code good for one more (RFC 9449, section 8).
 func AuthorizationCodeGrantRequest(ctx context.Context, as *AuthorizationServer, client *Client,
 	params CallbackParameters, redirectURI, codeVerifier string, opts *TokenEndpointRequestOptions) (*http.Response, error) {
 	if err := assertBoth(as, client); err != nil {
@@ -109,14 +118,16 @@ func post(ctx context.Context, as *AuthorizationServer, client *Client, endpoint
 	if err := checkCertificate(auth, httpClient); err != nil {
 		return nil, err
 	}
-	form := url.Values{}
-	for name, values := range opts.AdditionalParameters {
-		if !isCredential(name) {
-			form[name] = slices.Clone(values)
-		}
-	}
-	maps.Copy(form, own)
 	credentials := http.Header{}
+	proves := opts.DPoP != nil && takesProof(endpoint)
+	if proves {
+		proof, err := opts.DPoP.proof(http.MethodPost, u, "", client.now())
+		if err != nil {
+			return nil, err
+		}
+		credentials.Set("DPoP", proof)
+	}
+	form := mergeForm(own, opts.AdditionalParameters)
 	if err := auth.authenticate(&authentication{as, client, form, credentials}); err != nil {
 		return nil, err
 	}
@@ -125,7 +136,28 @@ func post(ctx context.Context, as *AuthorizationServer, client *Client, endpoint
 		return nil, err
 	}
 	maps.Copy(req.Header, credentials)
-	return send(httpClient, req)
+	resp, err := send(httpClient, req)
+	if proves && err == nil {
+		opts.DPoP.learn(u, resp.Header)
+	}
+	return resp, err
+}
+
+// mergeForm adds parameters to a request's own, which win.
+func mergeForm(own, additional url.Values) url.Values {
+	form := url.Values{}
+	for name, values := range additional {
+		if !isCredential(name) {
+			form[name] = slices.Clone(values)
+		}
+	}
+	maps.Copy(form, own)
+	return form
+}
+
+// takesProof: RFC 9449, sections 5 and 10.1.
+func takesProof(endpoint string) bool {
+	return endpoint == "token_endpoint" || endpoint == "pushed_authorization_request_endpoint"
 }
 
 func isCredential(name string) bool {
@@ -163,7 +195,7 @@ func processCodeResponse(ctx context.Context, as *AuthorizationServer, client *C
 		return nil, argumentError("max_age is negative")
 	}
 	p := tokenProcessor{
-		as: as, client: client, types: opts.RecognizedTokenTypes, lenient: lenient,
+		as: as, client: client, dpop: opts.DPoP, types: opts.RecognizedTokenTypes, lenient: lenient,
 		requireIDToken: opts.ExpectedNonce != "" || opts.MaxAge != nil || opts.RequireIDToken,
 		idToken: idTokenChecks{
 			maxAge: maxAge, nonce: opts.ExpectedNonce, checkNonce: true,
@@ -178,6 +210,7 @@ func processCodeResponse(ctx context.Context, as *AuthorizationServer, client *C
 type tokenProcessor struct {
 	as             *AuthorizationServer
 	client         *Client
+	dpop           *DPoP // that of the request, nil for none
 	types          []string
 	lenient        bool // take a missing token_type for bearer, and an error for one whatever the status
 	requireIDToken bool
@@ -225,10 +258,8 @@ func (p *tokenProcessor) token(ctx context.Context, body object, sent time.Time)
 			return nil, err
 		}
 	}
-	// A token type that we do not know must not be used (RFC 6749, section 7.1).
-	if token.TokenType != "bearer" && !slices.Contains(p.types, token.TokenType) {
-		return nil, &CheckError{Check: checkTokenType, Code: codeUnsupported,
-			Reason: "the token type is not supported", Expected: "bearer", Actual: token.TokenType}
+	if err := p.checkType(token.TokenType); err != nil {
+		return nil, err
 	}
 	if p.requireIDToken && token.IDToken == nil {
 		return nil, &CheckError{Check: checkTokenIDToken, Code: codeInvalidResponse,
@@ -237,19 +268,34 @@ func (p *tokenProcessor) token(ctx context.Context, body object, sent time.Time)
 	return token, nil
 }
 
+// checkType: a token of a type that we do not know must not be used (RFC 6749,
+// section 7.1). Where DPoP was used, a bearer token may come all the same, and the
+// refresh token be bound alone (RFC 9449, section 5).
+func (p *tokenProcessor) checkType(tokenType string) error {
+	known := []string{tokenTypeBearer}
+	if p.dpop != nil {
+		known = append(known, tokenTypeDPoP)
+	}
+	if slices.Contains(known, tokenType) || slices.Contains(p.types, tokenType) {
+		return nil
+	}
+	return &CheckError{Check: checkTokenType, Code: codeUnsupported,
+		Reason: "the token type is not supported", Expected: strings.Join(known, " or "), Actual: tokenType}
+}
+
 // members reads the members of a token response (RFC 6749, section 5.1).
 func (p *tokenProcessor) members(body object, sent time.Time) (*Token, error) {
 	accessToken, err := requiredToken(body, "access_token", checkTokenAccessToken) // RFC 6749, appendix A.12
 	if err != nil {
 		return nil, err
 	}
-	tokenType := "bearer"
+	tokenType := tokenTypeBearer
 	if body.has("token_type") || !p.lenient {
 		if tokenType, err = required(body, "token_type", checkTokenType); err != nil {
 			return nil, err
 		}
 	}
-	token := &Token{AccessToken: Secret(accessToken), TokenType: lowerASCII(tokenType)}
+	token := &Token{AccessToken: Secret(accessToken), TokenType: lowerASCII(tokenType), DPoP: p.dpop}
 	if body.has("expires_in") {
 		life, err := lifetime(body, checkTokenExpiresIn)
 		if err != nil {

@@ -207,10 +207,12 @@ func (d *discovery) get(ctx context.Context, from string) (*http.Response, error
 func origin(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
-		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
+		port = defaultPorts[u.Scheme]
 	}
 	return u.Scheme + "://" + lowerASCII(u.Hostname()) + ":" + port
 }
+
+var defaultPorts = map[string]string{"https": "443", "http": "80"}
 
 func isRedirect(status int) bool {
 	switch status {

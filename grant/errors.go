@@ -38,6 +38,8 @@ type Error struct {
 	Status int
 	// Challenges are those of the WWW-Authenticate header, nil for none.
 	Challenges []Challenge
+
+	newNonce bool // a DPoP nonce came with it
 }
 
 func (e *Error) Error() string {
@@ -124,7 +126,8 @@ func LoginRequired(err error) bool {
 			return badRequest(refusal.Status)
 		}
 		return final(refusal.Status) &&
-			!slices.Contains([]string{"invalid_client", "temporarily_unavailable", "server_error", "slow_down"}, refusal.Code)
+			!slices.Contains([]string{"invalid_client", "temporarily_unavailable", "server_error", "slow_down",
+				"invalid_dpop_proof", useDPoPNonce}, refusal.Code)
 	}
 	check, ok := errors.AsType[*CheckError](err)
 	return ok && check.Check == checkTokenStatus && badRequest(check.Status)

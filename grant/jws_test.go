@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/rsa"
 	"encoding/base64"
@@ -88,4 +89,57 @@ func (m members) names() map[string]bool {
 		names[name] = true
 	}
 	return names
+}
+
+// openProof verifies a DPoP proof with the key that it carries, and returns its
+// claims and the thumbprint of the key.
+func openProof(t testing.TB, proof string) (claims members, thumbprint string) {
+	t.Helper()
+	part, _, _ := strings.Cut(proof, ".")
+	var sent struct {
+		JWK map[string]string
+	}
+	if err := json.Unmarshal(mustKey(base64.RawURLEncoding.DecodeString(part)), &sent); err != nil {
+		t.Fatal(err)
+	}
+	header, claims := openJWS(t, proof, keyOf(t, sent.JWK))
+	delete(header, "alg")
+	jwk, _ := header["jwk"].(map[string]any)
+	if header["typ"] != "dpop+jwt" || len(header) != 2 || len(jwk) != len(sent.JWK) {
+		t.Errorf("the header of a proof is %v", header)
+	}
+	return claims, thumbprintOf(sent.JWK)
+}
+
+// thumbprintOf is RFC 7638, section 3, for a key that has its identifying members
+// alone.
+func thumbprintOf(jwk map[string]string) string {
+	return s256(string(mustKey(json.Marshal(jwk)))) // which sorts the members
+}
+
+// keyOf decodes a public key that has no members but those that it needs.
+func keyOf(t testing.TB, jwk map[string]string) any {
+	t.Helper()
+	number := func(name string) *big.Int {
+		return new(big.Int).SetBytes(mustKey(base64.RawURLEncoding.DecodeString(jwk[name])))
+	}
+	names := map[string][]string{"EC": {"kty", "crv", "x", "y"}, "RSA": {"kty", "n", "e"}, "OKP": {"kty", "crv", "x"}}[jwk["kty"]]
+	for _, name := range names {
+		if jwk[name] == "" {
+			t.Fatalf("the key has no %s", name)
+		}
+	}
+	if len(jwk) != len(names) || names == nil {
+		t.Fatalf("the key has the wrong members: %v", jwk)
+	}
+	switch jwk["kty"] {
+	case "EC":
+		curve := map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}[jwk["crv"]]
+		size := (curve.Params().BitSize + 7) / 8
+		point := append(number("x").FillBytes(make([]byte, size)), number("y").FillBytes(make([]byte, size))...)
+		return mustKey(ecdsa.ParseUncompressedPublicKey(curve, append([]byte{4}, point...)))
+	case "RSA":
+		return &rsa.PublicKey{N: number("n"), E: int(number("e").Int64())}
+	}
+	return ed25519.PublicKey(number("x").FillBytes(make([]byte, ed25519.PublicKeySize)))
 }

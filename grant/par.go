@@ -96,11 +96,15 @@ func (c *Client) pushes(as *AuthorizationServer) bool {
 // push replaces the parameters of an authorization request by the reference to
 // them: RFC 9126, section 4.
 func (c *Client) push(ctx context.Context, as *AuthorizationServer, request *authorizationRequest) error {
-	resp, err := PushedAuthorizationRequest(ctx, as, c, request.params, c.requestOptions())
-	if err != nil {
-		return err
-	}
-	pushed, err := ProcessPushedAuthorizationResponse(as, c, resp)
+	opts := c.requestOptions()
+	opts.DPoP = request.dpop // RFC 9449, section 10.1
+	pushed, err := withNonce(opts.DPoP, func() (*PushedAuthorization, error) {
+		resp, err := PushedAuthorizationRequest(ctx, as, c, request.params, opts)
+		if err != nil {
+			return nil, err
+		}
+		return ProcessPushedAuthorizationResponse(as, c, resp)
+	})
 	if err != nil {
 		return err
 	}

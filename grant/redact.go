@@ -44,6 +44,7 @@ func sentSecrets(req *http.Request) (secrets []string) {
 	if req == nil {
 		return nil
 	}
+	secrets = append(secrets, req.Header.Get("DPoP"))
 	if _, credentials, ok := strings.Cut(req.Header.Get("Authorization"), " "); ok {
 		secrets = append(secrets, credentials)
 	}

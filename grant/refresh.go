@@ -30,6 +30,9 @@ type ProcessRefreshTokenOptions struct {
 	// token must be about the same person: OpenID Connect Core 1.0, section
 	// 12.2.
 	PreviousIDToken *IDToken
+	// DPoP is that of the request; the token may be bound to its key, and keeps
+	// it. nil for none, and then a token of the type "dpop" is refused.
+	DPoP *DPoP
 	// RecognizedTokenTypes are token types to accept beside bearer, in lower
 	// case.
 	RecognizedTokenTypes []string
@@ -56,7 +59,7 @@ func processRefreshResponse(ctx context.Context, as *AuthorizationServer, client
 		return nil, err
 	}
 	p := tokenProcessor{
-		as: as, client: client, types: opts.RecognizedTokenTypes, lenient: lenient,
+		as: as, client: client, dpop: opts.DPoP, types: opts.RecognizedTokenTypes, lenient: lenient,
 		idToken: idTokenChecks{requireAuthTime: client.RequireAuthTime || client.DefaultMaxAge != nil},
 		keys:    keySource{httpClient: client.httpClient(opts.HTTPClient), insecure: opts.AllowInsecureRequests},
 	}
@@ -106,13 +109,13 @@ func (c *Client) Refresh(ctx context.Context, old *Token) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp, err := RefreshTokenGrantRequest(ctx, as, c, old.RefreshToken, c.tokenOptions())
-	if err != nil {
-		return nil, err
+	dpop := old.DPoP
+	if dpop == nil { // the login was one without a key
+		if dpop, err = c.newDPoP(as); err != nil {
+			return nil, err
+		}
 	}
-	token, err := processRefreshResponse(ctx, as, c, resp, &ProcessRefreshTokenOptions{
-		PreviousIDToken: old.IDToken, AllowInsecureRequests: c.AllowInsecureRequests,
-	}, true)
+	token, err := c.refresh(ctx, as, old, dpop)
 	if err != nil {
 		return nil, err
 	}
@@ -129,4 +132,18 @@ func (c *Client) Refresh(ctx context.Context, old *Token) (*Token, error) {
 		token.AuthorizationDetails = old.AuthorizationDetails
 	}
 	return token, nil
+}
+
+func (c *Client) refresh(ctx context.Context, as *AuthorizationServer, old *Token, dpop *DPoP) (*Token, error) {
+	return withNonce(dpop, func() (*Token, error) {
+		opts := c.tokenOptions()
+		opts.DPoP = dpop
+		resp, err := RefreshTokenGrantRequest(ctx, as, c, old.RefreshToken, opts)
+		if err != nil {
+			return nil, err
+		}
+		return processRefreshResponse(ctx, as, c, resp, &ProcessRefreshTokenOptions{
+			PreviousIDToken: old.IDToken, DPoP: dpop, AllowInsecureRequests: c.AllowInsecureRequests,
+		}, true)
+	})
 }

@@ -30,7 +30,7 @@ func checkStatus(resp *http.Response, want int, endpoint, check string) error {
 	if err != nil {
 		return err
 	}
-	refusal := &Error{Endpoint: endpoint, Status: resp.StatusCode, Challenges: challenges}
+	refusal := &Error{Endpoint: endpoint, Status: resp.StatusCode, Challenges: challenges, newNonce: isNonce(resp.Header.Get("DPoP-Nonce"))}
 	if status4xx && hasMediaType(resp, "application/json") {
 		refusal.fromBody(body)
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"net/http"
 	"net/url"
 	"slices"
@@ -113,7 +114,8 @@ func TestTypesHideSecrets(t *testing.T) {
 	wantHidden(t, "*IDToken", token.IDToken, append(secrets, "PERSON@4715")...)
 	wantHidden(t, "http.Response", resp, secrets...)
 	wantHidden(t, "AuthorizationServer", client.Server, secrets...)
-	private := []string{keyES.D.String(), string(keyES.D.Bytes())}
+	scalar := mustKey(keyES.Bytes())
+	private := []string{new(big.Int).SetBytes(scalar).String(), string(scalar), b64(scalar)}
 	wantHidden(t, "Client with a key", &grant.Client{Key: keyES}, private...)
 	for name, auth := range map[string]grant.ClientAuth{
 		"basic": grant.ClientSecretBasic(secretOfClient), "post": grant.ClientSecretPost(secretOfClient),

@@ -18,8 +18,13 @@ import (
 type Token struct {
 	// AccessToken is never empty.
 	AccessToken Secret
-	// TokenType is in lower case: "bearer", unless another type was allowed.
+	// TokenType is in lower case: "bearer", or "dpop" for a token that is bound to
+	// the key in DPoP, unless another type was allowed.
 	TokenType string
+	// DPoP is the key that was used to get the token, nil for none. Where TokenType
+	// is "bearer" all the same, the server has not bound the access token to it; the
+	// refresh token may be bound alone (RFC 9449, section 5).
+	DPoP *DPoP
 	// RefreshToken is empty when the server gave none.
 	RefreshToken Secret
 	// IDToken is nil when the server gave none.
@@ -72,10 +77,19 @@ type storedToken struct {
 	Scopes       []string        `json:"scopes,omitzero"`
 	Details      json.RawMessage `json:"authorization_details,omitzero"`
 	Expiry       time.Time       `json:"expiry,omitzero"`
+	DPoP         *storedDPoP     `json:"dpop,omitempty"`
 }
 
+// The token types of RFC 6750, section 6.1.1, and RFC 9449, section 12.1, in lower
+// case.
+const (
+	tokenTypeBearer = "bearer"
+	tokenTypeDPoP   = "dpop"
+)
+
 // MarshalBinary encodes the token for a store, with every secret in clear: one
-// line of JSON in ASCII. encoding/json, fmt and slog do not call it.
+// line of JSON in ASCII. That includes the private key that it is bound to; one that
+// does not leave its device is an error. encoding/json, fmt and slog do not call it.
 func (t *Token) MarshalBinary() ([]byte, error) {
 	stored := storedToken{
 		AccessToken: string(t.AccessToken), TokenType: t.TokenType, RefreshToken: string(t.RefreshToken),
@@ -83,6 +97,10 @@ func (t *Token) MarshalBinary() ([]byte, error) {
 	}
 	if t.IDToken != nil {
 		stored.IDToken = string(t.IDToken.Raw)
+	}
+	var err error
+	if stored.DPoP, err = t.DPoP.store(); err != nil {
+		return nil, err
 	}
 	data, err := json.Marshal(stored)
 	if err != nil {
@@ -109,6 +127,10 @@ func (t *Token) UnmarshalBinary(data []byte) error {
 			return fmt.Errorf("decode a stored token: %w", err)
 		}
 		token.IDToken = newIDToken(stored.IDToken, parsed)
+	}
+	var err error
+	if token.DPoP, err = stored.DPoP.dpop(); err != nil {
+		return fmt.Errorf("decode a stored token: %w", err)
 	}
 	*t = token
 	return nil

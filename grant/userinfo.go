@@ -37,6 +37,9 @@ type UserinfoRequestOptions struct {
 	// Header is added to the request; it wins over the client's. It must not
 	// have Authorization.
 	Header http.Header
+	// DPoP is the key that the access token is bound to, and has a proof sent; nil
+	// for a bearer token. A nonce in the response is remembered.
+	DPoP *DPoP
 	// HTTPClient makes the request; nil means the client's.
 	HTTPClient *http.Client
 	// AllowInsecureRequests allows http, to loopback hosts only.
@@ -69,8 +72,19 @@ func UserinfoRequest(ctx context.Context, as *AuthorizationServer, client *Clien
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Authorization", "Bearer "+string(accessToken)) // RFC 6750, section 2.1
-	return send(client.httpClient(opts.HTTPClient), req)
+	if opts.DPoP == nil {
+		req.Header.Set("Authorization", "Bearer "+string(accessToken)) // RFC 6750, section 2.1
+		return send(client.httpClient(opts.HTTPClient), req)
+	}
+	if err := opts.DPoP.authorize(req, accessToken, client.now()); err != nil {
+		return nil, err
+	}
+	resp, err := send(client.httpClient(opts.HTTPClient), req)
+	if err != nil {
+		return nil, err
+	}
+	opts.DPoP.learn(u, resp.Header)
+	return resp, nil
 }
 
 // ProcessUserinfoOptions are the options of ProcessUserinfoResponse. The zero
@@ -123,11 +137,19 @@ func (c *Client) Userinfo(ctx context.Context, token *Token) (*Userinfo, error) 
 	if err != nil {
 		return nil, err
 	}
-	resp, err := UserinfoRequest(ctx, as, c, token.AccessToken, &UserinfoRequestOptions{AllowInsecureRequests: c.AllowInsecureRequests})
-	if err != nil {
-		return nil, err
+	opts := &UserinfoRequestOptions{AllowInsecureRequests: c.AllowInsecureRequests}
+	if token.tokenType() == tokenTypeDPoP {
+		if opts.DPoP = token.DPoP; opts.DPoP == nil {
+			return nil, argumentError("the token is bound to a key, which is not here")
+		}
 	}
-	return ProcessUserinfoResponse(ctx, as, c, token, resp, &ProcessUserinfoOptions{AllowInsecureRequests: c.AllowInsecureRequests})
+	return withNonce(opts.DPoP, func() (*Userinfo, error) {
+		resp, err := UserinfoRequest(ctx, as, c, token.AccessToken, opts)
+		if err != nil {
+			return nil, err
+		}
+		return ProcessUserinfoResponse(ctx, as, c, token, resp, &ProcessUserinfoOptions{AllowInsecureRequests: c.AllowInsecureRequests})
+	})
 }
 
 // A userinfoProcessor checks one userinfo response.
@@ -167,7 +189,7 @@ func (p *userinfoProcessor) checkStatus(resp *http.Response) error {
 		return nil
 	}
 	if len(challenges) > 0 {
-		refusal := &Error{Endpoint: endpointUserinfo, Status: resp.StatusCode, Challenges: challenges}
+		refusal := &Error{Endpoint: endpointUserinfo, Status: resp.StatusCode, Challenges: challenges, newNonce: isNonce(resp.Header.Get("DPoP-Nonce"))}
 		refusal.fromChallenge(challenges)
 		return cmp.Or(keepBody(resp), error(refusal))
 	}

@@ -40,6 +40,7 @@ type settings struct {
 	DefaultMaxAge   *int          `json:"default_max_age,omitzero"`
 	ClockSkew       time.Duration `json:"clock_skew,omitzero"`      // nanoseconds
 	ClockTolerance  time.Duration `json:"clock_tolerance,omitzero"` // nanoseconds
+	DPoP            bool          `json:"dpop_bound_access_tokens,omitzero"`
 	MTLSAliases     bool          `json:"use_mtls_endpoint_aliases,omitzero"`
 	Insecure        bool          `json:"allow_insecure_requests,omitzero"`
 }
@@ -53,6 +54,7 @@ func settingsOf(c *grant.Client) (*settings, error) {
 		UILocales: c.UILocales, Claims: string(c.Claims), Details: string(c.AuthorizationDetails),
 		AuthParams: c.AuthorizationParameters, TokenParams: c.TokenParameters,
 		RequirePAR: c.RequirePushedAuthorizationRequests, ResponseMode: c.ResponseMode, JARMAlg: c.AuthorizationSignedResponseAlg,
+		DPoP:       c.DPoPBoundAccessTokens,
 		IDTokenAlg: c.IDTokenSignedResponseAlg, UserinfoAlg: c.UserinfoSignedResponseAlg,
 		RequireAuthTime: c.RequireAuthTime, DefaultMaxAge: c.DefaultMaxAge, ClockSkew: c.ClockSkew,
 		ClockTolerance: c.ClockTolerance, MTLSAliases: c.UseMTLSEndpointAliases, Insecure: c.AllowInsecureRequests,
@@ -105,6 +107,7 @@ func (s *settings) apply(c *grant.Client) {
 	c.UILocales, c.Claims, c.AuthorizationDetails = s.UILocales, rawJSON(s.Claims), rawJSON(s.Details)
 	c.AuthorizationParameters, c.TokenParameters = s.AuthParams, s.TokenParams
 	c.RequirePushedAuthorizationRequests = s.RequirePAR
+	c.DPoPBoundAccessTokens = s.DPoP
 	c.ResponseMode, c.AuthorizationSignedResponseAlg = s.ResponseMode, s.JARMAlg
 	c.IDTokenSignedResponseAlg, c.UserinfoSignedResponseAlg = s.IDTokenAlg, s.UserinfoAlg
 	c.RequireAuthTime, c.DefaultMaxAge = s.RequireAuthTime, s.DefaultMaxAge

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -14,9 +15,14 @@ import (
 )
 
 // HTTPClient returns a client that adds a valid token to every request, as a
-// bearer token in the Authorization header (RFC 6750, section 2.1). The token is
-// got with the context of the request. Requests go through the transport of
+// bearer token in the Authorization header (RFC 6750, section 2.1), or with a
+// proof of the key that it is bound to (RFC 9449, section 7.1). The token is got with
+// the context of the request. Requests go through the transport of
 // Client.HTTPClient if there is one.
+//
+// An API may refuse a proof and send a nonce for the next one; then the request is
+// sent once more. One with a body and without GetBody is not, and its response says
+// 401; the nonce is remembered.
 //
 // The token goes over https only, or over http to a loopback host; anything else
 // is an error (RFC 6750, section 5.3). A request that has an Authorization header
@@ -40,13 +46,51 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	authorized := req.Clone(req.Context())
-	authorized.Header.Set("Authorization", "Bearer "+string(token.AccessToken))
-	resp, err := t.base().RoundTrip(authorized)
+	resp, again, err := t.send(req, req.Body, token)
+	if again {
+		if body, ok := bodyAgain(req); ok {
+			discard(resp.Body)
+			resp, _, err = t.send(req, body, token)
+		}
+	}
 	if resp != nil {
 		resp.Request = req // without the token
 	}
 	return resp, err
+}
+
+// send sends a copy of a request with the token, and reports whether the API wants
+// another one with its nonce.
+func (t *transport) send(req *http.Request, body io.ReadCloser, token *grant.Token) (resp *http.Response, again bool, err error) {
+	authorized := req.Clone(req.Context())
+	authorized.Body = body
+	if err := token.Authorize(authorized); err != nil {
+		if body != nil {
+			body.Close()
+		}
+		return nil, false, err
+	}
+	resp, err = t.base().RoundTrip(authorized)
+	return resp, err == nil && token.Observe(authorized, resp), err
+}
+
+// bodyAgain returns the body of a request a second time. ok is false where there
+// was one that is gone.
+func bodyAgain(req *http.Request) (body io.ReadCloser, ok bool) {
+	if req.Body == nil || req.Body == http.NoBody {
+		return req.Body, true
+	}
+	if req.GetBody == nil {
+		return nil, false
+	}
+	body, err := req.GetBody()
+	return body, err == nil
+}
+
+// discard ends a response in such a way that its connection serves again.
+func discard(body io.ReadCloser) {
+	io.CopyN(io.Discard, body, 64<<10)
+	body.Close()
 }
 
 func (t *transport) base() http.RoundTripper {
@@ -60,14 +104,7 @@ func (t *transport) token(req *http.Request) (*grant.Token, error) {
 	if !confidential(req.URL) {
 		return nil, fmt.Errorf("%w: a token is not sent over %s to %s", grant.ErrArgument, req.URL.Scheme, req.URL.Host)
 	}
-	token, err := t.source.Token(req.Context())
-	if err != nil {
-		return nil, err
-	}
-	if token.TokenType != "" && !strings.EqualFold(token.TokenType, "bearer") {
-		return nil, fmt.Errorf("the token is not a bearer token but of the type %q", token.TokenType)
-	}
-	return token, nil
+	return t.source.Token(req.Context())
 }
 
 // stayed reports whether every redirect that led to a request stayed where the
@@ -103,7 +140,8 @@ func confidential(u *url.URL) bool {
 
 // TokenSource returns the Source as golang.org/x/oauth2 knows it; ctx is used
 // for every token. Its tokens have no refresh token: whoever spent it elsewhere
-// would end the login.
+// would end the login. One of the type "dpop" is of no use without a proof, which
+// golang.org/x/oauth2 does not make; HTTPClient does.
 func (s *Source) TokenSource(ctx context.Context) oauth2.TokenSource {
 	return tokenSource(func() (*oauth2.Token, error) {
 		token, err := s.Token(ctx)
