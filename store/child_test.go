@@ -6,9 +6,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,8 +22,17 @@ import (
 
 const childVariable = "OAUTH_LOGIN_TEST_STEPS"
 
-// TestMain runs the tests, or in a child process the steps that it is given.
+// TestMain runs the tests, or in a child process the steps or the life that it is
+// given.
 func TestMain(m *testing.M) {
+	if life := os.Getenv(victimVariable); life != "" {
+		var v victim
+		if err := errors.Join(json.Unmarshal([]byte(life), &v), v.run()); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if steps := os.Getenv(childVariable); steps != "" {
 		runSteps(strings.Split(steps, " "))
 		return
@@ -38,7 +49,7 @@ type stepResult struct {
 }
 
 // runSteps does what the steps say with one Keychain, such as "save:hello",
-// "load", "delete", "probe" or "ready".
+// "load", "size:1000", "delete", "probe" or "ready".
 func runSteps(steps []string) {
 	k := &Keychain{Timeout: time.Second, PromptTimeout: 1500 * time.Millisecond}
 	ctx := context.Background()
@@ -61,6 +72,8 @@ func runSteps(steps []string) {
 			err = k.Delete(ctx, testKey)
 		case "save":
 			err = k.Save(ctx, testKey, []byte(argument))
+		case "size":
+			err = saveAndLoad(ctx, k, argument)
 		}
 		result := stepResult{Step: step, Value: string(value), NotFound: errors.Is(err, ErrNotFound), Took: time.Since(start)}
 		if err != nil {
@@ -73,6 +86,26 @@ func runSteps(steps []string) {
 			os.Exit(1)
 		}
 	}
+}
+
+// saveAndLoad does so with a record of a size.
+func saveAndLoad(ctx context.Context, k *Keychain, size string) error {
+	n, err := strconv.Atoi(size)
+	if err != nil {
+		return err
+	}
+	record := recordOf("large", n)
+	if n < 50 {
+		record = []byte(strings.Repeat("x", n)) // it does not prove itself
+	}
+	if err := k.Save(ctx, testKey, record); err != nil {
+		return err
+	}
+	got, err := k.Load(ctx, testKey)
+	if err == nil && string(got) != string(record) {
+		err = fmt.Errorf("%d bytes came back", len(got))
+	}
+	return err
 }
 
 // A child is an environment for steps.

@@ -136,7 +136,7 @@ func histories(t *testing.T, saves int) map[string]*disk {
 		for name, from := range generation {
 			for _, size := range sizes {
 				d := from.copy()
-				if err := d.slots().save([]byte(sized(fmt.Sprint("old", i), size))); err != nil {
+				if err := d.slots().save(t.Context(), []byte(sized(fmt.Sprint("old", i), size))); err != nil {
 					t.Fatal(err)
 				}
 				next[fmt.Sprint(name, ", ", size)] = d
@@ -182,7 +182,7 @@ func (d *disk) assertTidy(t *testing.T, want string) {
 	if len(d.items) != known {
 		t.Fatalf("%d items for two generations, want %d", len(d.items), known)
 	}
-	if err := s.delete(); err != nil || len(s.ring.(*disk).items) > 0 {
+	if err := s.delete(t.Context()); err != nil || len(s.ring.(*disk).items) > 0 {
 		t.Fatalf("Delete: %v, left %v", err, s.ring.(*disk).items)
 	}
 }
@@ -216,13 +216,13 @@ func everyCrashOfSave(t *testing.T, start *disk, label string, sizes []int, then
 	old, another := start.record(t), inTurn()
 	for _, size := range sizes {
 		record := sized(label, size)
-		everyCrash(t, start, func(s *slots) error { return s.save([]byte(record)) }, func(d *disk) {
+		everyCrash(t, start, func(s *slots) error { return s.save(t.Context(), []byte(record)) }, func(d *disk) {
 			if got := d.record(t); got != old && got != record {
 				t.Fatalf("%d bytes in force, neither the old record nor the new one", len(got))
 			}
 			then(d)
 			last := sized("last", another())
-			if err := d.slots().save([]byte(last)); err != nil {
+			if err := d.slots().save(t.Context(), []byte(last)); err != nil {
 				t.Fatal(err)
 			}
 			d.assertTidy(t, last)
@@ -261,19 +261,19 @@ func TestCrashesOfDelete(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			old, size := start.record(t), inTurn()
-			everyCrash(t, start, func(s *slots) error { return s.delete() }, func(d *disk) {
+			everyCrash(t, start, func(s *slots) error { return s.delete(t.Context()) }, func(d *disk) {
 				if got := d.record(t); got != old && got != "" {
 					t.Fatalf("%d bytes in force, neither the old record nor nothing", len(got))
 				}
 				again := d.copy()
-				if err := again.slots().delete(); err != nil && !errors.Is(err, ErrNotFound) {
+				if err := again.slots().delete(t.Context()); err != nil && !errors.Is(err, ErrNotFound) {
 					t.Fatal(err)
 				}
 				if len(again.items) > 0 {
 					t.Fatalf("left %v", again.items)
 				}
 				record := sized("new", size())
-				if err := d.slots().save([]byte(record)); err != nil {
+				if err := d.slots().save(t.Context(), []byte(record)); err != nil {
 					t.Fatal(err)
 				}
 				d.assertTidy(t, record)
@@ -292,7 +292,7 @@ func TestLies(t *testing.T) {
 			for lie, effect := range effects {
 				for write := 0; lie != "after"; write++ {
 					d, all := start.copy(), start.copy()
-					err, errAll := d.lyingAt(write, effect, false).save([]byte(record)), all.lyingAt(write, effect, true).save([]byte(record))
+					err, errAll := d.lyingAt(write, effect, false).save(t.Context(), []byte(record)), all.lyingAt(write, effect, true).save(t.Context(), []byte(record))
 					if d.writes >= 0 {
 						break // it was not reached
 					}
@@ -347,7 +347,7 @@ func record(t *testing.T, start *disk, random *rand.Rand) film {
 			}
 		}
 		record := sized(fmt.Sprint("new", i), sizes[random.IntN(len(sizes))])
-		if err := s.save([]byte(record)); err != nil {
+		if err := s.save(t.Context(), []byte(record)); err != nil {
 			t.Fatal(err)
 		}
 		f[len(f)-1].record = record // its last write is the head

@@ -29,10 +29,11 @@ func TestGnomeKeyring(t *testing.T) {
 			t.Errorf("left %d items", n)
 		}
 	})
-	t.Run("large", func(t *testing.T) {
-		record := strings.Repeat("0123456789abcdef", 4096) // 64 KiB
-		if r := c.succeeds(t, "save:"+record, "load", "delete"); r[1].Value != record {
-			t.Errorf("loaded %d bytes of %d", len(r[1].Value), len(record))
+	t.Run("sizes", func(t *testing.T) {
+		c.succeeds(t, "size:1", "size:40", "size:1000", "size:2500", "size:16384", "size:65536", "size:65537", "size:262144", "size:1048576")
+		c.succeeds(t, "load", "size:1500", "size:1501", "delete")
+		if n := gnomeItems(t, bus); n != 0 {
+			t.Errorf("left %d items", n)
 		}
 	})
 	t.Run("locked", func(t *testing.T) {

@@ -100,7 +100,7 @@ func (k *Keychain) Save(ctx context.Context, key string, record []byte) error {
 		return k.unavailable(TooBig, fmt.Errorf("it takes %d bytes, the limit is 1 MiB", len(record)))
 	}
 	record = bytes.Clone(record) // a step of a call that was given up may still use it
-	_, err := k.call(ctx, func(s *steps) ([]byte, error) { return nil, k.slots(s, key).save(record) })
+	_, err := k.call(ctx, func(s *steps) ([]byte, error) { return nil, k.slots(s, key).save(ctx, record) })
 	return err
 }
 
@@ -108,7 +108,7 @@ func (k *Keychain) Save(ctx context.Context, key string, record []byte) error {
 // record is gone. It also removes what a crash has left, even where there is no
 // record: ErrNotFound.
 func (k *Keychain) Delete(ctx context.Context, key string) error {
-	_, err := k.call(ctx, func(s *steps) ([]byte, error) { return nil, k.slots(s, key).delete() })
+	_, err := k.call(ctx, func(s *steps) ([]byte, error) { return nil, k.slots(s, key).delete(ctx) })
 	return err
 }
 

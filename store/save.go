@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 )
@@ -73,7 +74,7 @@ func (s *slots) countParts(now *state) error {
 
 // save replaces the record. Whatever step is its last, the old record is in force
 // or the new one: nothing of the old one is touched before its head is.
-func (s *slots) save(record []byte) error {
+func (s *slots) save(ctx context.Context, record []byte) error {
 	now, err := s.look()
 	if err != nil {
 		return err
@@ -95,7 +96,7 @@ func (s *slots) save(record []byte) error {
 		if now.current.in(slot) {
 			continue
 		}
-		if err := s.fill(slot, now.parts[slot], next, record); err != nil {
+		if err := s.fill(ctx, slot, now.parts[slot], next, record); err != nil {
 			return err
 		}
 	}
@@ -147,7 +148,7 @@ func (s *slots) backUp(now *state, next *generation) error {
 }
 
 // fill makes a slot hold what it does in the next generation, and nothing else.
-func (s *slots) fill(slot string, holds int, next *generation, record []byte) error {
+func (s *slots) fill(ctx context.Context, slot string, holds int, next *generation, record []byte) error {
 	parts := next.parts(slot)
 	for i := 1; i <= parts; i++ {
 		part := record[(i-1)*s.limits.item : min(i*s.limits.item, len(record))]
@@ -160,9 +161,9 @@ func (s *slots) fill(slot string, holds int, next *generation, record []byte) er
 	}
 	return s.step(true, func() error {
 		if next.in(slot) && next.place.Key != nil {
-			return s.files.write(s.key, next.place, record)
+			return s.files.write(ctx, s.key, next.place, record)
 		}
-		return s.files.remove(s.key, slot)
+		return s.files.remove(ctx, s.key, slot)
 	})
 }
 
@@ -178,7 +179,7 @@ func (s *slots) trim(slot string, keeps, holds int) error {
 
 // delete removes everything under the key. The record is gone as soon as its head
 // is; before that the backup has to go, as it would take its place.
-func (s *slots) delete() error {
+func (s *slots) delete(ctx context.Context) error {
 	now, err := s.look()
 	if err != nil {
 		return err
@@ -194,7 +195,7 @@ func (s *slots) delete() error {
 		}
 	}
 	for _, slot := range slotNames {
-		if err := s.fill(slot, now.parts[slot], nil, nil); err != nil {
+		if err := s.fill(ctx, slot, now.parts[slot], nil, nil); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -50,7 +51,7 @@ func TestKeychainSizes(t *testing.T) {
 		t.Run(goos, func(t *testing.T) {
 			r := exactly(goos)
 			k := newFakeKeychain(goos, r)
-			k.dataDir = t.TempDir()
+			k.dataDir = filepath.Join(t.TempDir(), "records")
 			for _, n := range []int{41, 1000, 2399, 2400, 2401, 2499, 2500, 2501, 2560, 2561, 5000, 5001, 30000, 64 << 10, 64<<10 + 1, 100000, recordMax - 1, recordMax} {
 				roundTrip(t, k, recordOf("sealed", n))
 				roundTrip(t, k, []byte(strings.Repeat("x", n))) // one that does not prove itself
@@ -91,7 +92,8 @@ func assertDeleted(t *testing.T, k *Keychain, r *fakeRing) {
 		t.Errorf("left %v", slices.Collect(maps.Keys(r.items)))
 	}
 	if k.dataDir != "" {
-		if left, err := os.ReadDir(k.dataDir); err != nil || len(left) > 0 {
+		left, err := filepath.Glob(filepath.Join(k.dataDir, "[^.]*")) // the lock stays
+		if err != nil || len(left) > 0 {
 			t.Errorf("left the files %v, %v", left, err)
 		}
 	}
@@ -137,7 +139,7 @@ func TestKeychainCalls(t *testing.T) {
 	}
 	r := exactly("windows")
 	k := newFakeKeychain("windows", r)
-	k.dataDir = t.TempDir()
+	k.dataDir = filepath.Join(t.TempDir(), "records")
 	for i, step := range steps {
 		r.took()
 		if err := step.do(k); err != nil && !errors.Is(err, ErrNotFound) {
@@ -243,7 +245,7 @@ func TestKeychainFallsBack(t *testing.T) {
 		} {
 			r := exactly("windows")
 			k := newFakeKeychain("windows", r)
-			k.dataDir = t.TempDir()
+			k.dataDir = filepath.Join(t.TempDir(), "records")
 			old, head := recordOf("old", n), service+":"+testKey+".a.0"
 			for _, record := range [][]byte{old, recordOf("new", n)} {
 				roundTrip(t, k, record)
@@ -295,14 +297,14 @@ func TestKeychainDamage(t *testing.T) {
 					r.items[part] = "x"
 					return
 				}
-				if err := os.WriteFile(fileName(dir, testKey, "b"), []byte("x"), 0o600); err != nil {
+				if err := os.WriteFile(filepath.Join(dir, fileName(testKey, "b")), []byte("x"), 0o600); err != nil {
 					t.Fatal(err)
 				}
 			},
 		} {
 			r := exactly("windows")
 			k := newFakeKeychain("windows", r)
-			k.dataDir = t.TempDir()
+			k.dataDir = filepath.Join(t.TempDir(), "records")
 			for _, label := range []string{"1", "2"} {
 				roundTrip(t, k, recordOf(label, n))
 			}

@@ -2,12 +2,11 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"errors"
 	"io/fs"
-	"os"
-	"path/filepath"
 )
 
 // files keeps the records that are too large for the keychain of a system, one
@@ -22,54 +21,58 @@ type files struct {
 }
 
 const (
-	keySize  = 32 // AES-256
-	tempName = ".new"
+	filesName = "directory of large logins"
+	keySize   = 32 // AES-256
 )
 
+// fileName is the name of a slot's file.
+func fileName(key, slot string) string { return key + "." + slot }
+
 // read returns what is in the file of a place, nil if that cannot be it.
-func (f files) read(key string, p *place) ([]byte, error) {
+func (f files) read(key string, p *place) (record []byte, err error) {
 	aead, err := newAEAD(p.Key)
 	if err != nil || f.dir == nil {
 		return nil, nil
 	}
-	dir, err := f.dir()
+	d, err := f.open(openDirectory)
 	if err != nil {
-		return nil, f.failed(err)
+		return nil, missing(err)
 	}
-	sealed, err := os.ReadFile(fileName(dir, key, p.Slot))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	defer d.close()
+	sealed, err := d.read(fileName(key, p.Slot), sealedMax)
 	if err != nil {
-		return nil, f.failed(err)
+		return nil, missing(err)
 	}
-	record, err := aead.Open(nil, nil, sealed, []byte(key))
-	if err != nil {
+	if record, err = aead.Open(nil, nil, sealed, []byte(key)); err != nil {
 		return nil, nil
 	}
 	return record, nil
 }
 
-// write replaces the file of a place, in one step that lasts.
-func (f files) write(key string, p *place, record []byte) error {
-	dir, err := f.dir()
-	if err != nil {
-		return f.failed(err)
-	}
+// write replaces the file of a place in one step, and reads it back.
+func (f files) write(ctx context.Context, key string, p *place, record []byte) error {
 	aead, err := newAEAD(p.Key)
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(fileName(dir, key, p.Slot), aead.Seal(nil, nil, record, []byte(key))); err != nil {
-		return f.failed(err)
+	d, err := f.open(createDirectory)
+	if err != nil {
+		return explainFile(filesName, err)
+	}
+	defer d.close()
+	err = d.locked(ctx, func() error {
+		return d.replace(fileName(key, p.Slot), aead.Seal(nil, nil, record, []byte(key)))
+	})
+	if err != nil {
+		return explainFile(filesName, err)
 	}
 	if stored, err := f.read(key, p); err != nil || !bytes.Equal(stored, record) {
-		return &UnavailableError{Reason: NotStored, Backend: f.name(), Err: err}
+		return &UnavailableError{Reason: NotStored, Backend: filesName, Err: err}
 	}
 	return nil
 }
 
-// newAEAD never uses a key twice: each generation has a new one, and it seals one
+// newAEAD never gets a key twice: each generation has a new one, and it seals one
 // record.
 func newAEAD(key []byte) (cipher.AEAD, error) {
 	block, err := aes.NewCipher(key)
@@ -79,60 +82,47 @@ func newAEAD(key []byte) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-// remove deletes the file of a slot, and what a crash has left of it.
-func (f files) remove(key, slot string) error {
+// remove deletes the file of a slot, if there is one.
+func (f files) remove(ctx context.Context, key, slot string) error {
 	if f.dir == nil {
 		return nil
 	}
-	dir, err := f.dir()
+	path, err := f.dir()
 	if err != nil {
-		return nil // nothing can have been written
+		return nil
 	}
-	path := fileName(dir, key, slot)
-	for _, name := range []string{path + tempName, path} {
-		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return f.failed(err)
-		}
+	d, err := openDirectory(path)
+	if err != nil {
+		return nil // there is none, or none that was ever written to
 	}
-	return nil
+	defer d.close()
+	if _, err := d.root.Lstat(fileName(key, slot)); err != nil {
+		return missing(err) // nearly always, and then nobody need be waited for
+	}
+	return missing(d.locked(ctx, func() error { return d.remove(fileName(key, slot)) }))
 }
 
-func fileName(dir, key, slot string) string { return filepath.Join(dir, key+"."+slot) }
-
-// replaceFile writes a file beside the one to be replaced, and down to the disk
-// before it takes its place.
-func replaceFile(path string, data []byte) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	temp := path + tempName
-	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	file, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+// open returns the directory, once it is known that it is this user's alone.
+func (f files) open(open func(string) (*directory, error)) (*directory, error) {
+	path, err := f.dir()
 	if err != nil {
-		return err
+		return nil, &UnavailableError{Reason: Absent, Backend: filesName, Err: err}
 	}
-	_, err = file.Write(data)
-	if err == nil {
-		err = file.Sync()
-	}
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(temp, path)
-	}
+	d, err := open(path)
 	if err != nil {
-		os.Remove(temp)
-		return err
+		return nil, err
 	}
-	return syncDir(dir)
+	if err := d.private(); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
 }
 
-func (f files) name() string { return "directory of large logins" }
-
-func (f files) failed(err error) error {
-	return &UnavailableError{Reason: Failed, Backend: f.name(), Err: err}
+// missing is no error for what is not there.
+func missing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return explainFile(filesName, err)
 }

@@ -5,5 +5,3 @@ package store
 import "errors"
 
 func userData() (string, error) { return "", errors.ErrUnsupported }
-
-func syncDir(string) error { return errors.ErrUnsupported }

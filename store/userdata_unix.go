@@ -22,13 +22,3 @@ func userData() (string, error) {
 	}
 	return filepath.Join(owner.HomeDir, ".local", "share", "oauth-login", "records"), nil
 }
-
-// syncDir makes new names in a directory survive a loss of power.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
-}

@@ -15,7 +15,3 @@ func userData() (string, error) {
 	}
 	return filepath.Join(local, "oauth-login", "records"), nil
 }
-
-// syncDir does nothing: a directory has nothing to be written down, and the new
-// name is in the journal of NTFS.
-func syncDir(string) error { return nil }
