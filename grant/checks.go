@@ -13,6 +13,11 @@ const (
 	checkMetadataDPoP     = "metadata.dpop_signing_alg_values_supported"
 	checkEndpoint         = "metadata.endpoint"
 
+	checkResourceMetadata = "protected_resource.document"
+	checkResourceLocation = "protected_resource.location"
+	checkResourceResource = "protected_resource.resource"
+	checkResourceServers  = "protected_resource.authorization_servers"
+
 	checkAuthDuplicate = "authorization_response.duplicate"
 	checkAuthResponse  = "authorization_response.response"
 	checkAuthIss       = "authorization_response.iss"

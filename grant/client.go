@@ -29,7 +29,8 @@
 // ValidateJWTAuthResponse, AuthorizationCodeGrantRequest,
 // ProcessAuthorizationCodeResponse, and the same pair for registration, pushed
 // authorization requests, the device grant, refresh, userinfo and revocation.
-// ParseChallenges reads what any API says when it refuses a token.
+// ParseChallenges reads what any API says when it refuses a token, and
+// DiscoverProtectedResource finds the issuer of an API (RFC 9728).
 //
 // # What is refused
 //

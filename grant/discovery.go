@@ -43,11 +43,8 @@ func Discover(ctx context.Context, issuer string, opts *DiscoverOptions) (*Autho
 	if err := checkScheme(u, opts.AllowInsecureRequests); err != nil {
 		return nil, err
 	}
-	d := &discovery{opts: opts, client: opts.HTTPClient}
-	if d.client == nil {
-		d.client = newHTTPClient()
-		defer d.client.CloseIdleConnections()
-	}
+	d, end := newDiscovery(opts)
+	defer end()
 	return d.search(ctx, issuer, wellKnown(u))
 }
 
@@ -85,18 +82,28 @@ func wellKnown(issuer *url.URL) []string {
 	return urls
 }
 
+// A discovery is the search for one document.
 type discovery struct {
 	opts     *DiscoverOptions
 	client   *http.Client
+	check    string        // the name of the check of the document
 	failures []*CheckError // of the places passed over
+}
+
+// newDiscovery returns also what has to be called in the end.
+func newDiscovery(opts *DiscoverOptions) (d *discovery, end func()) {
+	d = &discovery{opts: opts, client: opts.HTTPClient, check: checkMetadata}
+	if d.client != nil {
+		return d, func() {}
+	}
+	d.client = newHTTPClient()
+	return d, d.client.CloseIdleConnections
 }
 
 func (d *discovery) search(ctx context.Context, issuer string, urls []string) (*AuthorizationServer, error) {
 	for _, u := range urls {
 		as, err := d.fetch(ctx, u)
-		if failure, ok := errors.AsType[*CheckError](err); ok {
-			failure.Reason = u + ": " + failure.Reason
-			d.failures = append(d.failures, failure)
+		if d.passOver(u, err) {
 			continue
 		}
 		if err != nil {
@@ -110,6 +117,17 @@ func (d *discovery) search(ctx context.Context, issuer string, urls []string) (*
 	failure := d.worst()
 	return nil, &CheckError{Check: checkMetadataLocation, Code: failure.Code, Status: failure.Status,
 		Reason: "no metadata of " + issuer + " was found; tried " + d.tried()}
+}
+
+// passOver notes that a place has no document. It returns false for another error,
+// or none.
+func (d *discovery) passOver(place string, err error) bool {
+	failure, ok := errors.AsType[*CheckError](err)
+	if ok {
+		failure.Reason = place + ": " + failure.Reason
+		d.failures = append(d.failures, failure)
+	}
+	return ok
 }
 
 // worst returns the failure that tells most: a server in trouble, or else a
@@ -158,15 +176,7 @@ func (d *discovery) checkIssuer(as *AuthorizationServer, issuer, from string) er
 // fetch returns the document of one place. A *CheckError says that the place has
 // none.
 func (d *discovery) fetch(ctx context.Context, from string) (*AuthorizationServer, error) {
-	resp, err := d.get(ctx, from)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, &CheckError{Check: checkMetadata, Code: codeNotConform, Status: resp.StatusCode,
-			Reason: fmt.Sprintf("status %d%s", resp.StatusCode, redirectTarget(resp))}
-	}
-	doc, err := readObject(resp, checkMetadata)
+	doc, err := d.document(ctx, from)
 	if err != nil {
 		return nil, err
 	}
@@ -176,6 +186,19 @@ func (d *discovery) fetch(ctx context.Context, from string) (*AuthorizationServe
 		return nil, &CheckError{Check: checkMetadata, Code: codeInvalidResponse, Reason: "the document has no issuer"}
 	}
 	return as, nil
+}
+
+// document returns the JSON object at one place.
+func (d *discovery) document(ctx context.Context, from string) (object, error) {
+	resp, err := d.get(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, &CheckError{Check: d.check, Code: codeNotConform, Status: resp.StatusCode,
+			Reason: fmt.Sprintf("status %d%s", resp.StatusCode, redirectTarget(resp))}
+	}
+	return readObject(resp, d.check)
 }
 
 // get follows redirects within the origin and returns the first response that

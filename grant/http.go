@@ -69,6 +69,23 @@ func send(client *http.Client, req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// sendForHeader makes one request as send does, and leaves the body, which may
+// have no end.
+func sendForHeader(client *http.Client, req *http.Request) (*http.Response, error) {
+	timeout := requestTimeout
+	if client.Timeout > 0 {
+		timeout = client.Timeout
+	}
+	ctx, cancel := context.WithTimeout(req.Context(), timeout)
+	defer cancel()
+	resp, err := roundTrip(client, req.WithContext(ctx))
+	if err != nil {
+		return nil, requestError(ctx, req, timeout, err)
+	}
+	resp.Body.Close()
+	return resp, nil
+}
+
 func roundTrip(client *http.Client, req *http.Request) (*http.Response, error) {
 	transport := client.Transport
 	if transport == nil {
