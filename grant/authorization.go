@@ -13,8 +13,9 @@ import (
 	"time"
 )
 
-// A Flow is one login from the authorization request to the token. It is good
-// for one redirect. Make one with Client.Authorize.
+// A Flow is one login from the authorization request to the token: the
+// authorization code grant of RFC 6749, section 4.1. It is good for one redirect.
+// Make one with Client.Authorize.
 type Flow struct {
 	// URL is where the person signs in. Show it, or open it in a browser.
 	URL string
@@ -136,9 +137,9 @@ func (f *Flow) Format(w fmt.State, _ rune) { io.WriteString(w, "flow "+redacted)
 // MarshalText returns a placeholder.
 func (f *Flow) MarshalText() ([]byte, error) { return []byte("flow " + redacted), nil }
 
-// Ours reports whether a redirect carries the state of this flow, exactly once.
-// A request without it is noise, whatever else it says, and must not end the
-// login.
+// Ours reports whether a redirect carries the state of this flow, exactly once
+// (RFC 6749, section 10.12). A request without it is noise, whatever else it says,
+// and must not end the login.
 //
 // A signed response has the state in its JWT. Nothing is verified here; that is
 // done by Exchange. So a forged response with our state ends the login, with an
@@ -164,9 +165,10 @@ func (f *Flow) Ours(params url.Values) bool {
 // made reports whether Authorize made the flow.
 func (f *Flow) made() bool { return f != nil && f.secret != nil }
 
-// Warm fetches the keys of the issuer, so that neither they nor the connection
-// cost time later. Call it when the browser is on its way, and wait for it to
-// return. It is best effort: what fails here is tried again by Exchange.
+// Warm fetches the keys of the issuer (OpenID Connect Discovery 1.0, section
+// 3), so that neither they nor the connection cost time later. Call it when the
+// browser is on its way, and wait for it to return. It is best effort: what
+// fails here is tried again by Exchange.
 func (f *Flow) Warm(ctx context.Context) {
 	if f.made() && (f.secret().nonce != "" || f.client.signedResponse()) {
 		keys := keySource{httpClient: f.client.httpClient(nil), insecure: f.client.AllowInsecureRequests}
@@ -174,9 +176,10 @@ func (f *Flow) Warm(ctx context.Context) {
 	}
 }
 
-// Exchange turns the parameters of the redirect into a token. It checks state
-// and iss, sends at most one token request in the life of the flow, and
-// verifies the answer, ID token and all. Take the parameters from
+// Exchange turns the parameters of the redirect into a token: RFC 6749,
+// sections 4.1.2 to 4.1.4, and OpenID Connect Core 1.0, section 3.1.3. It
+// checks state and iss, sends at most one token request in the life of the
+// flow, and verifies the answer, ID token and all. Take the parameters from
 // ParseAuthResponse. A second request follows only where the server refuses the
 // first with use_dpop_nonce and the nonce (RFC 9449, section 8).
 //

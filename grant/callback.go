@@ -10,10 +10,10 @@ import (
 	"unicode/utf8"
 )
 
-// CallbackParameters are the parameters of an authorization response that
-// ValidateAuthResponse or ValidateJWTAuthResponse accepted. Nothing else makes
-// one: the zero value is refused, and so is a use for another server or client
-// than the one that it was validated for.
+// CallbackParameters are the parameters of an authorization response (RFC 6749,
+// section 4.1.2) that ValidateAuthResponse or ValidateJWTAuthResponse accepted.
+// Nothing else makes one: the zero value is refused, and so is a use for another
+// server or client than the one that it was validated for.
 type CallbackParameters struct {
 	validated func() callback // in a function, so that no way of printing shows the code
 }
@@ -34,9 +34,10 @@ func (CallbackParameters) MarshalText() ([]byte, error) {
 	return []byte("callback parameters " + redacted), nil
 }
 
-// ParseAuthResponse parses the query of a redirect. It refuses what url.Values
-// would drop in silence: pairs with a broken percent-encoding, semicolons, text
-// that is not UTF-8. Feed its result to Flow.Exchange or ValidateAuthResponse.
+// ParseAuthResponse parses the query of a redirect (RFC 6749, appendix B). It
+// refuses what url.Values would drop in silence: pairs with a broken
+// percent-encoding, semicolons, text that is not UTF-8. Feed its result to
+// Flow.Exchange or ValidateAuthResponse.
 func ParseAuthResponse(rawQuery string) (url.Values, error) {
 	refusal := &CheckError{Check: checkAuthSyntax, Code: codeInvalidResponse, Reason: "the query of the redirect is malformed"}
 	values, err := url.ParseQuery(rawQuery)

@@ -201,8 +201,9 @@ type Client struct {
 	own         *http.Client
 }
 
-// Discover returns the metadata of the client's server: Server, or that of
-// Issuer, which is fetched when it is first needed. See the function Discover.
+// Discover returns the metadata of the client's server (RFC 8414, section 2):
+// Server, or that of Issuer, which is fetched when it is first needed. See the
+// function Discover.
 func (c *Client) Discover(ctx context.Context) (*AuthorizationServer, error) {
 	if c == nil {
 		return nil, argumentError("the client is nil")

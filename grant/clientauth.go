@@ -30,7 +30,8 @@ type authentication struct {
 	header http.Header
 }
 
-// None is the method of a public client: only client_id is sent.
+// None is the method of a public client: only client_id is sent (RFC 6749,
+// section 3.2.1).
 func None() ClientAuth { return none{} }
 
 // ClientSecretBasic sends the client_id and the secret in the Authorization

@@ -13,7 +13,8 @@ import (
 )
 
 // TokenEndpointRequestOptions are the options of the requests to the token
-// endpoint. The zero value serves.
+// endpoint (RFC 6749, section 3.2) and those that are authenticated like them.
+// The zero value serves.
 type TokenEndpointRequestOptions struct {
 	// AdditionalParameters are sent too. They cannot override the parameters
 	// of the grant, and client credentials among them are dropped.
@@ -34,8 +35,9 @@ type TokenEndpointRequestOptions struct {
 	AllowInsecureRequests bool
 }
 
-// ProcessAuthorizationCodeOptions say what a token response has to hold beyond
-// what is always demanded. The zero value expects neither nonce nor ID token.
+// ProcessAuthorizationCodeOptions say what a token response (OpenID Connect Core
+// 1.0, section 3.1.3.3) has to hold beyond what is always demanded. The zero value
+// expects neither nonce nor ID token.
 type ProcessAuthorizationCodeOptions struct {
 	// ExpectedNonce is the nonce of the authorization request. It makes the ID
 	// token mandatory. Empty means that none was sent, and then an ID token

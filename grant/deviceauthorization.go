@@ -60,7 +60,8 @@ func DeviceAuthorizationRequest(ctx context.Context, as *AuthorizationServer, cl
 }
 
 // ProcessDeviceAuthorizationOptions are the options of
-// ProcessDeviceAuthorizationResponse. The zero value serves.
+// ProcessDeviceAuthorizationResponse (RFC 8628, section 3.2). The zero value
+// serves.
 type ProcessDeviceAuthorizationOptions struct {
 	// AllowInsecureRequests allows verification URIs with http, to loopback hosts
 	// only and not for an https issuer.

@@ -27,8 +27,8 @@ func DeviceCodeGrantRequest(ctx context.Context, as *AuthorizationServer, client
 	}, opts)
 }
 
-// ProcessDeviceCodeOptions say what a token response has to hold beyond what is
-// always demanded. The zero value demands no ID token.
+// ProcessDeviceCodeOptions say what a token response (RFC 8628, section 3.5) has
+// to hold beyond what is always demanded. The zero value demands no ID token.
 type ProcessDeviceCodeOptions struct {
 	// MaxAge is max_age of the device authorization request, in seconds; nil
 	// means the client's DefaultMaxAge. It makes auth_time mandatory in an ID

@@ -19,8 +19,9 @@ const (
 	maxBackOff      = time.Minute
 )
 
-// A DeviceFlow is one login on another device (RFC 8628), from the codes to the
-// token. It is good for one call of Wait. Make one with Client.AuthorizeDevice.
+// A DeviceFlow is one login on another device (RFC 8628, section 1), from the
+// codes to the token. It is good for one call of Wait. Make one with
+// Client.AuthorizeDevice.
 type DeviceFlow struct {
 	// VerificationURI is the page to open on another device, and UserCode what to
 	// type in there. Show both; the code is text from the server, so strip control

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// DiscoverOptions are the options of Discover. The zero value serves.
+// DiscoverOptions are the options of Discover (RFC 8414, section 3). The zero
+// value serves.
 type DiscoverOptions struct {
 	// HTTPClient makes the requests; nil means one with this package's limits.
 	HTTPClient *http.Client

@@ -36,9 +36,9 @@ type DPoP struct {
 	nonces     nonceCache
 }
 
-// NewDPoP returns a handle for a private key, which is RSA with 2048 bits or more,
-// P-256, P-384, P-521 or Ed25519. It may live in a device, but then the tokens
-// that are bound to it cannot be stored.
+// NewDPoP returns a handle for a private key (RFC 9449, section 4), which is RSA
+// with 2048 bits or more, P-256, P-384, P-521 or Ed25519. It may live in a device,
+// but then the tokens that are bound to it cannot be stored.
 //
 // algs are the algorithms that the server takes, as in
 // AuthorizationServer.DPoPSigningAlgValuesSupported; without any, the usual one of
@@ -51,9 +51,9 @@ func NewDPoP(key crypto.Signer, algs ...string) (*DPoP, error) {
 	return newDPoP(signer)
 }
 
-// GenerateDPoP returns a handle with a new key, for ES256 or, where algs has others
-// only, the first of EdDSA, ES384, ES512, PS256 and RS256 that is among them.
-// Where there is none, the error is ErrArgument.
+// GenerateDPoP returns a handle with a new key (RFC 9449, section 5), for ES256
+// or, where algs has others only, the first of EdDSA, ES384, ES512, PS256 and
+// RS256 that is among them. Where there is none, the error is ErrArgument.
 func GenerateDPoP(algs ...string) (*DPoP, error) {
 	alg := dpopAlgorithm(algs)
 	if alg == "" {

@@ -42,6 +42,7 @@ type Error struct {
 	newNonce bool // a DPoP nonce came with it
 }
 
+// Error says in one line what refused, and why.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s endpoint refused", e.Endpoint)
@@ -80,6 +81,7 @@ type CheckError struct {
 	Err error
 }
 
+// Error says in one line which check failed, and why.
 func (e *CheckError) Error() string {
 	text := e.Check + ": " + e.Reason
 	if e.Expected != "" || e.Actual != "" {

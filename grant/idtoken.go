@@ -32,7 +32,8 @@ type IDToken struct {
 // spell it out as a list of bytes.
 type payload struct{ json []byte }
 
-// Claims decodes the claims of the token into v, as encoding/json does.
+// Claims decodes the claims of the token (OpenID Connect Core 1.0, sections 2 and
+// 5.1) into v, as encoding/json does.
 func (t *IDToken) Claims(v any) error {
 	if t == nil || t.payload == nil {
 		return argumentError("there is no verified ID token")
@@ -177,8 +178,8 @@ func (c *idTokenChecker) nonce() error {
 	return nil
 }
 
-// atHash: section 3.1.3.8. The claim is optional in the code flow, and has to be right
-// where it is present.
+// atHash: section 3.1.3.8. The claim is optional in the code flow, and has to
+// be right where it is present.
 func (c *idTokenChecker) atHash(accessToken Secret) error {
 	if !c.jwt.claims.has("at_hash") {
 		return nil

@@ -20,8 +20,8 @@ const (
 	modeFormPostJWT = "form_post.jwt"
 )
 
-// RequestOptions are the options of a call that may fetch the server's keys. The
-// zero value serves.
+// RequestOptions are the options of a call that may fetch the server's keys
+// (OpenID Connect Discovery 1.0, section 3). The zero value serves.
 type RequestOptions struct {
 	// HTTPClient fetches the keys; nil means the client's.
 	HTTPClient *http.Client

@@ -24,7 +24,8 @@ func RefreshTokenGrantRequest(ctx context.Context, as *AuthorizationServer, clie
 	}, opts)
 }
 
-// ProcessRefreshTokenOptions say what the answer to a refresh is compared with.
+// ProcessRefreshTokenOptions say what the answer to a refresh is compared with
+// (OpenID Connect Core 1.0, section 12.2). The zero value compares nothing.
 type ProcessRefreshTokenOptions struct {
 	// PreviousIDToken is the ID token of the login, nil for none. A new ID
 	// token must be about the same person: OpenID Connect Core 1.0, section
@@ -96,9 +97,10 @@ func checkContinuity(previous, next *IDToken) error {
 	return nil
 }
 
-// Refresh gets a new access token without the person. Where the answer leaves
-// them out, the refresh token, the ID token, the scopes and the authorization
-// details of the old token stay. Save the result before you use it: the old refresh token may be spent.
+// Refresh gets a new access token without the person: RFC 6749, section 6.
+// Where the answer leaves them out, the refresh token, the ID token, the scopes
+// and the authorization details of the old token stay. Save the result before
+// you use it: the old refresh token may be spent.
 //
 // LoginRequired tells whether an error means that only a new login helps.
 func (c *Client) Refresh(ctx context.Context, old *Token) (*Token, error) {

@@ -36,9 +36,10 @@ type Registration struct {
 // Format prints a placeholder for every verb.
 func (Registration) Format(f fmt.State, _ rune) { io.WriteString(f, "registration "+redacted) }
 
-// Apply makes a client the one that was registered: it sets ClientID,
-// ClientSecret, TokenEndpointAuthMethod, Registration, and the algorithms and
-// demands that the server registered. Nobody else may use the client meanwhile.
+// Apply makes a client the one that was registered (RFC 7591, section 3.2.1):
+// it sets ClientID, ClientSecret, TokenEndpointAuthMethod, Registration, and
+// the algorithms and demands that the server registered. Nobody else may use
+// the client meanwhile.
 func (r *Registration) Apply(c *Client) {
 	m := &r.Metadata
 	c.Registration, c.ClientID, c.ClientSecret = r, r.ClientID, r.ClientSecret
@@ -91,8 +92,8 @@ func (r *Registration) UnmarshalBinary(data []byte) error {
 	return fmt.Errorf("decode a stored registration: %w", err)
 }
 
-// RegistrationRequestOptions are the options of RegistrationRequest. The zero
-// value serves.
+// RegistrationRequestOptions are the options of RegistrationRequest (RFC 7591,
+// section 3.1). The zero value serves.
 type RegistrationRequestOptions struct {
 	// InitialAccessToken allows the registration where the server does not leave
 	// it to everybody (RFC 7591, section 3).
@@ -223,10 +224,11 @@ func (r *Registration) readSecret(body object) error {
 	return nil
 }
 
-// Register registers a client at the server: RFC 7591. Apply the result to make
-// the client that one. metadata may be nil; what it leaves unset becomes that of a
-// native application: application_type native, no client secret where the server
-// allows that, the authorization code grant with refresh tokens.
+// Register registers a client at the server: RFC 7591, section 3. Apply the
+// result to make the client that one. metadata may be nil; what it leaves unset
+// becomes that of a native application: application_type native, no client
+// secret where the server allows that, the authorization code grant with
+// refresh tokens.
 //
 // opts may be nil; what it leaves unset is taken from the client. A server without
 // a registration endpoint leads to a *CheckError with the code

@@ -40,9 +40,9 @@ func ProcessRevocationResponse(as *AuthorizationServer, client *Client, resp *ht
 	return scrub(checkStatus(resp, http.StatusOK, endpointRevocation, checkRevocationStatus), sentSecrets(resp.Request)...)
 }
 
-// Revoke ends the use of a token at the server. typeHint is "access_token",
-// "refresh_token" or empty. A server without a revocation endpoint leads to a
-// *CheckError with the code OAUTH_MISSING_SERVER_METADATA.
+// Revoke ends the use of a token at the server: RFC 7009, section 2. typeHint
+// is "access_token", "refresh_token" or empty. A server without a revocation
+// endpoint leads to a *CheckError with the code OAUTH_MISSING_SERVER_METADATA.
 func (c *Client) Revoke(ctx context.Context, token Secret, typeHint string) error {
 	as, err := c.Discover(ctx)
 	if err != nil {

@@ -19,8 +19,8 @@ type Userinfo struct {
 	payload *payload
 }
 
-// Claims decodes the claims into v, as encoding/json does. A json.RawMessage
-// takes them as they came.
+// Claims decodes the claims (OpenID Connect Core 1.0, section 5.1) into v, as
+// encoding/json does. A json.RawMessage takes them as they came.
 func (u *Userinfo) Claims(v any) error {
 	if u == nil || u.payload == nil {
 		return argumentError("there is no checked userinfo response")
@@ -31,8 +31,8 @@ func (u *Userinfo) Claims(v any) error {
 // Format prints a placeholder for every verb: the claims are about a person.
 func (Userinfo) Format(f fmt.State, _ rune) { io.WriteString(f, "userinfo "+redacted) }
 
-// UserinfoRequestOptions are the options of UserinfoRequest. The zero value
-// serves.
+// UserinfoRequestOptions are the options of UserinfoRequest (OpenID Connect Core
+// 1.0, section 5.3.1). The zero value serves.
 type UserinfoRequestOptions struct {
 	// Header is added to the request; it wins over the client's. It must not
 	// have Authorization.
@@ -87,8 +87,8 @@ func UserinfoRequest(ctx context.Context, as *AuthorizationServer, client *Clien
 	return resp, nil
 }
 
-// ProcessUserinfoOptions are the options of ProcessUserinfoResponse. The zero
-// value serves.
+// ProcessUserinfoOptions are the options of ProcessUserinfoResponse (OpenID
+// Connect Core 1.0, section 5.3.2). The zero value serves.
 type ProcessUserinfoOptions struct {
 	// HTTPClient fetches the keys for a signed answer; nil means the client's.
 	HTTPClient *http.Client
@@ -125,7 +125,8 @@ func ProcessUserinfoResponse(ctx context.Context, as *AuthorizationServer, clien
 	return userinfo, nil
 }
 
-// Userinfo fetches the claims about the person whom a token is for. A server
+// Userinfo fetches the claims about the person whom a token is for: OpenID Connect
+// Core 1.0, section 5.3. A server
 // without a userinfo endpoint leads to a *CheckError with the code
 // OAUTH_MISSING_SERVER_METADATA; a token that is of no more use leads to an
 // *Error with the status 401.

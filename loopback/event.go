@@ -29,6 +29,7 @@ const (
 // An Event is what Options.Notify is told. It never holds a code, a token, or
 // anything else from a request; the state is in URL alone.
 type Event struct {
+	// Kind says what has happened.
 	Kind EventKind
 	// RedirectURI is set in every event.
 	RedirectURI string

@@ -25,6 +25,7 @@ type DamagedError struct {
 	Reason string
 }
 
+// Error says what is wrong with the login.
 func (e *DamagedError) Error() string { return "the stored login is damaged: " + e.Reason }
 
 // A Reason says why a store cannot be used.
@@ -47,12 +48,13 @@ const (
 // An UnavailableError says that a store cannot be used, and why. Tell the
 // reasons apart with errors.As.
 type UnavailableError struct {
-	Reason  Reason
+	Reason  Reason // what kind of trouble it is
 	Backend string // what people call it, such as "Secret Service"
 	Err     error  // the error underneath, nil for none
 	Hint    string // the best way out, where it takes more than the Reason to know
 }
 
+// Error says which store it is, and why it cannot be used.
 func (e *UnavailableError) Error() string {
 	text := e.Backend + " "
 	switch e.Reason {

@@ -23,6 +23,7 @@ type LockError struct {
 	Err error
 }
 
+// Error says which lock could not be taken, and why.
 func (e *LockError) Error() string {
 	if e.Busy {
 		return fmt.Sprintf("another process has been changing the login for %v and does not end (lock %s)", changeTimeout, e.Path)

@@ -35,6 +35,7 @@ type Profiles struct {
 // A Profile names one login. Issuer, ClientID and Name together are its key in
 // a store; Name is empty for the usual login of an issuer and a client.
 type Profile struct {
+	// Name is what the person calls the login, Issuer and ClientID are its own.
 	Name     string `json:"name,omitempty"`
 	Issuer   string `json:"issuer"`
 	ClientID string `json:"client_id"`
