@@ -271,6 +271,27 @@ func (e *EncryptedFile) Interrupted(ctx context.Context, key string) (interrupte
 	return interrupted, err
 }
 
+// Refused takes the mark of Preflight back: the server has refused the refresh, so
+// nothing was spent, and Interrupted has nothing to explain.
+func (e *EncryptedFile) Refused(ctx context.Context, key string) (err error) {
+	defer e.explain(&err)
+	d, err := e.open(ctx, key, openDirectory)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	return d.locked(ctx, func() error {
+		err := d.remove(key + markExtension)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return err
+	})
+}
+
 // open opens the directory with openOrCreate and makes sure that it is private.
 func (e *EncryptedFile) open(ctx context.Context, key string, openOrCreate func(string) (*directory, error)) (*directory, error) {
 	if err := ctx.Err(); err != nil {

@@ -291,6 +291,9 @@ func TestEncryptedFileInterrupted(t *testing.T) {
 		t.Errorf("without a record: %v", err)
 	}
 	expect("without a record", false)
+	if err := e.Refused(t.Context(), keyA); err != nil {
+		t.Errorf("refused without a record: %v", err)
+	}
 	mustSave(t, e, keyA, "one")
 	expect("after a save", false)
 	if err := e.Preflight(t.Context(), keyA); err != nil {
@@ -303,6 +306,16 @@ func TestEncryptedFileInterrupted(t *testing.T) {
 	expectFiles(t, e.Dir, keyA+".age")
 	writeText(t, filepath.Join(e.Dir, keyA+".refreshing"), mark)
 	expect("with the mark of an older record", false)
+	if err := e.Preflight(t.Context(), keyA); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time, there is nothing to take back
+		if err := e.Refused(t.Context(), keyA); err != nil {
+			t.Fatal(err)
+		}
+		expect("after a refusal", false)
+		expectFiles(t, e.Dir, keyA+".age")
+	}
 	if err := e.Delete(t.Context(), keyA); err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,9 @@ var ErrNewer = errors.New("the login was stored by a newer version of this progr
 type DamagedError struct {
 	// Reason says what is wrong with it.
 	Reason string
+	// Copy is the key under which the store keeps what was replaced, empty where
+	// nothing is kept, or nothing was replaced yet. See Source.Damaged.
+	Copy string
 }
 
 // Error says what is wrong with the login.

@@ -84,7 +84,7 @@ func (s *Source) ask(ctx context.Context) (*grant.Token, error) {
 }
 
 // replace saves a new login in the place of whatever is stored, except for what
-// a newer version has stored.
+// a newer version has stored. Of what nobody can read, a copy is kept.
 func (s *Source) replace(ctx context.Context, record *Record) error {
 	done, err := s.takeRecord(ctx)
 	if err != nil {
@@ -92,8 +92,15 @@ func (s *Source) replace(ctx context.Context, record *Record) error {
 	}
 	defer done()
 	ctx = context.WithoutCancel(ctx) // nobody should come back to half of it
-	if _, err := s.load(ctx); err != nil && !repairable(err) {
+	damage, err := s.keepCopy(ctx)
+	if err != nil {
 		return err
 	}
-	return insist(ctx, func() error { return s.save(ctx, record) })
+	if err := insist(ctx, func() error { return s.save(ctx, record) }); err != nil {
+		return err
+	}
+	if damage != nil && s.Damaged != nil {
+		s.Damaged(damage)
+	}
+	return nil
 }

@@ -60,6 +60,10 @@ type Source struct {
 	// another process, or another call, is done: with login for one that has the
 	// person sign in, without for a refresh. nil for nothing.
 	Waiting func(login bool)
+	// Damaged is called when a new login has taken the place of one that could
+	// not be read, with what was wrong and where a copy is kept. Delete removes
+	// that too. nil for nothing.
+	Damaged func(*DamagedError)
 
 	mu       sync.Mutex
 	keychain *Keychain // stands in for a nil Store
@@ -169,8 +173,12 @@ func (s *Source) SignOut(ctx context.Context, revoke func(context.Context, *Reco
 		}
 	}
 	err = s.store().Delete(ctx, s.key())
-	if err == nil || errors.Is(err, ErrNotFound) {
-		s.changed(nil)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	s.changed(nil)
+	if copyErr := s.store().Delete(ctx, copyKey(s.key())); !errors.Is(copyErr, ErrNotFound) {
+		err = copyErr // deleted, or not
 	}
 	return err
 }
@@ -219,6 +227,11 @@ func (s *Source) load(ctx context.Context) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.decode(data)
+}
+
+// decode reads a record, of this login and no other.
+func (s *Source) decode(data []byte) (*Record, error) {
 	record, err := decodeRecord(data)
 	if err != nil {
 		return nil, err

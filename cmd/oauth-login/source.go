@@ -26,6 +26,7 @@ func (p *program) source(o *options, client *grant.Client, profile store.Profile
 	receiver.Notify = p.notifier(o)
 	s := &source{Source: &store.Source{
 		Client: client, Store: p.keychain, Profile: profile.Name, MinTTL: o.minTTL, LockDir: o.lockDir, Waiting: p.othersAreSlow,
+		Damaged: p.wasDamaged,
 	}}
 	s.Login = func(ctx context.Context, save func(context.Context, *grant.Token) error) (*grant.Token, error) {
 		receiver.Save = func(ctx context.Context, token *grant.Token) error {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"github.com/oauth-login/oauth-login/store"
 )
 
 // What people read goes to standard error, in one voice: lower case, no full
@@ -44,6 +46,14 @@ func (p *program) othersAreSlow(login bool) {
 		return
 	}
 	p.say("Waiting for another oauth-login that refreshes the token")
+}
+
+// wasDamaged tells of a login that was replaced because nobody could read it.
+func (p *program) wasDamaged(e *store.DamagedError) {
+	p.warning("what was stored before could not be read: %s", e.Reason)
+	if e.Copy != "" {
+		p.hint("a copy is kept in the " + p.storeName() + " as " + e.Copy + ", until 'oauth-login logout'")
+	}
 }
 
 // detail is for --verbose.
