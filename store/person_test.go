@@ -41,6 +41,7 @@ func TestOneLoginAmongProcesses(t *testing.T) {
 					for _, call := range []func(*store.Source, context.Context) (*grant.Token, error){firstCall, secondCall} {
 						wg.Go(func() {
 							source := s.process(dir)
+							source.Client.Server.RevocationEndpoint = issuerURL + "/é<&>"
 							source.Login = takes(&logins, time.Minute, fresh)
 							source.Waiting = func(login bool) {
 								if told++; !login {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -97,6 +98,14 @@ func (s *settings) copy() (*settings, error) {
 		return nil, fmt.Errorf("%w: a setting of the client is not valid UTF-8", grant.ErrArgument)
 	}
 	return &c, nil
+}
+
+// equal reports whether a login with o would ask for the same.
+func (s *settings) equal(o *settings) bool {
+	a, errA := json.Marshal(s)
+	b, errB := json.Marshal(o)
+	// Metadata is kept as JSON, which may be escaped or not.
+	return errA == nil && errB == nil && bytes.Equal(escapeNonASCII(a), escapeNonASCII(b))
 }
 
 // apply gives the settings to a client.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"sync/atomic"
 
 	"github.com/oauth-login/oauth-login/grant"
@@ -21,7 +20,7 @@ func (s *Source) signIn(ctx context.Context) (*grant.Token, error) {
 		return nil, err
 	}
 	return s.signInUnless(ctx, func(now *Record) bool {
-		return (before == nil || !now.SignedInAt.Equal(before.SignedInAt)) && reflect.DeepEqual(now.settings, settings)
+		return (before == nil || !now.SignedInAt.Equal(before.SignedInAt)) && settings.equal(now.settings)
 	})
 }
 
