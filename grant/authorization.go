@@ -84,14 +84,7 @@ func (c *Client) checkLogin(as *AuthorizationServer) error {
 	if err := assertHeader(c.Header); err != nil {
 		return err
 	}
-	if err := cmp.Or(c.checkParameters(), c.checkDPoP(as)); err != nil {
-		return err
-	}
-	auth, err := c.clientAuth(as, nil)
-	if err != nil {
-		return err
-	}
-	if err := checkCertificate(auth, c.httpClient(nil)); err != nil {
+	if err := cmp.Or(c.checkParameters(), c.checkAuth(as), c.checkDPoP(as)); err != nil {
 		return err
 	}
 	if methods := as.CodeChallengeMethodsSupported; methods != nil && !slices.Contains(methods, "S256") {

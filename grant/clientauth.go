@@ -145,6 +145,15 @@ func (c *Client) clientAuth(as *AuthorizationServer, override ClientAuth) (Clien
 	return auth, nil
 }
 
+// checkAuth finds now that the client could not authenticate.
+func (c *Client) checkAuth(as *AuthorizationServer) error {
+	auth, err := c.clientAuth(as, nil)
+	if err != nil {
+		return err
+	}
+	return checkCertificate(auth, c.httpClient(nil))
+}
+
 func (c *Client) registeredAuth(as *AuthorizationServer) (ClientAuth, error) {
 	method := c.TokenEndpointAuthMethod
 	if method == "" {

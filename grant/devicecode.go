@@ -36,6 +36,9 @@ type ProcessDeviceCodeOptions struct {
 	MaxAge *int
 	// RequireIDToken makes the ID token mandatory.
 	RequireIDToken bool
+	// DPoP is that of the request; the token may be bound to its key, and keeps
+	// it. nil for none, and then a token of the type "dpop" is refused.
+	DPoP *DPoP
 	// RecognizedTokenTypes are token types to accept beside bearer, in lower
 	// case.
 	RecognizedTokenTypes []string
@@ -72,7 +75,7 @@ func processDeviceCodeResponse(ctx context.Context, as *AuthorizationServer, cli
 		return nil, argumentError("max_age is negative")
 	}
 	p := tokenProcessor{
-		as: as, client: client, types: opts.RecognizedTokenTypes, lenient: lenient, requireIDToken: opts.RequireIDToken,
+		as: as, client: client, dpop: opts.DPoP, types: opts.RecognizedTokenTypes, lenient: lenient, requireIDToken: opts.RequireIDToken,
 		idToken: idTokenChecks{maxAge: maxAge, requireAuthTime: client.RequireAuthTime || maxAge != nil},
 		keys:    keySource{httpClient: client.httpClient(opts.HTTPClient), insecure: opts.AllowInsecureRequests},
 	}

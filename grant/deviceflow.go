@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -36,6 +37,7 @@ type DeviceFlow struct {
 
 	client   *Client
 	as       *AuthorizationServer
+	dpop     *DPoP         // nil for none
 	code     func() Secret // in a function, so that no way of printing shows it
 	interval time.Duration
 	waited   atomic.Bool
@@ -56,6 +58,10 @@ func (c *Client) AuthorizeDevice(ctx context.Context) (*DeviceFlow, error) {
 	if err := c.checkDevice(as); err != nil {
 		return nil, err
 	}
+	dpop, err := c.newDPoP(as)
+	if err != nil {
+		return nil, err
+	}
 	resp, err := DeviceAuthorizationRequest(ctx, as, c, c.wishes(), c.requestOptions())
 	if err != nil {
 		return nil, err
@@ -67,7 +73,7 @@ func (c *Client) AuthorizeDevice(ctx context.Context) (*DeviceFlow, error) {
 	return &DeviceFlow{
 		VerificationURI: d.VerificationURI, VerificationURIComplete: d.VerificationURIComplete,
 		UserCode: d.UserCode, Expiry: d.Expiry, interval: d.Interval,
-		client: c, as: as, code: func() Secret { return d.DeviceCode },
+		client: c, as: as, dpop: dpop, code: func() Secret { return d.DeviceCode },
 	}, nil
 }
 
@@ -76,7 +82,7 @@ func (c *Client) checkDevice(as *AuthorizationServer) error {
 	if err := c.assert(); err != nil {
 		return err
 	}
-	if err := c.checkParameters(); err != nil {
+	if err := cmp.Or(c.checkParameters(), c.checkAuth(as), c.checkDPoP(as)); err != nil {
 		return err
 	}
 	_, err := as.endpoint("token_endpoint", c, c.AllowInsecureRequests)
@@ -118,7 +124,7 @@ func (f *DeviceFlow) Wait(ctx context.Context) (*Token, error) {
 func (f *DeviceFlow) poll(ctx context.Context) (*Token, error) {
 	pollCtx, cancel := context.WithDeadline(ctx, f.Expiry)
 	defer cancel()
-	pace := pollingPace{interval: f.interval, pause: f.interval}
+	pace := pollingPace{interval: f.interval, pause: f.interval, proves: f.dpop != nil}
 	var trouble error // the last one
 	for {
 		if !sleep(pollCtx, pace.pause) {
@@ -142,13 +148,15 @@ func (f *DeviceFlow) poll(ctx context.Context) (*Token, error) {
 
 // ask makes one token request. The answer is nil when none came.
 func (f *DeviceFlow) ask(ctx context.Context) (*Token, *http.Response, error) {
-	resp, err := DeviceCodeGrantRequest(ctx, f.as, f.client, f.code(), f.client.tokenOptions())
+	opts := f.client.tokenOptions()
+	opts.DPoP = f.dpop
+	resp, err := DeviceCodeGrantRequest(ctx, f.as, f.client, f.code(), opts)
 	if err != nil {
 		return nil, nil, err
 	}
 	token, err := processDeviceCodeResponse(ctx, f.as, f.client, resp, &ProcessDeviceCodeOptions{
 		MaxAge: f.client.MaxAge, RequireIDToken: slices.Contains(f.client.scopes(), "openid"),
-		AllowInsecureRequests: f.client.AllowInsecureRequests,
+		DPoP: f.dpop, AllowInsecureRequests: f.client.AllowInsecureRequests,
 	}, true)
 	return token, resp, err
 }
@@ -179,13 +187,19 @@ func sleep(ctx context.Context, pause time.Duration) bool {
 type pollingPace struct {
 	interval time.Duration // what the server allows
 	pause    time.Duration // before the next request
+	proves   bool          // requests have a DPoP proof
+	nonced   bool          // the last request had the nonce that the one before lacked
 }
 
 // heed adapts the pace to a request that failed. It returns false when asking
 // again is of no use.
 func (p *pollingPace) heed(answer *http.Response, err error) bool {
 	refusal, _ := errors.AsType[*Error](err)
+	lacked := p.proves && !p.nonced && wantsNonce(err) // RFC 9449, section 8: once
+	p.nonced = lacked
 	switch {
+	case lacked:
+		p.pause = p.interval
 	case answer == nil && !isNetwork(err):
 		return false
 	case answer == nil, answer.StatusCode >= 500, answer.StatusCode == http.StatusRequestTimeout:

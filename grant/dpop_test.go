@@ -49,7 +49,7 @@ func TestProof(t *testing.T) {
 		algs []string
 		alg  string
 	}{
-		{"P-256", keyES, nil, "ES256"},
+		{"DPOP-01 P-256", keyES, nil, "ES256"},
 		{"P-384", key384, nil, "ES384"},
 		{"P-521", key521, nil, "ES512"},
 		{"Ed25519", keyEd, nil, "EdDSA"},

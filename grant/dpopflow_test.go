@@ -104,47 +104,80 @@ func wantRepeated(t *testing.T, first, second request) {
 // R123, R124, R177, R179: the single steps send a proof, remember the nonce
 // whatever the status is, and repeat nothing.
 func TestDPoPRequests(t *testing.T) {
-	for _, sender := range senders {
-		p := newProvider("")
-		d := newDPoP(t, keyES)
-		p.token = always(503, ``, "DPoP-Nonce", "n-1")
-		as, client := newServer(), newClient(p)
-		client.ClockSkew = -time.Hour
-		client.Header = http.Header{"DPoP": {"of the caller"}}
-		opts := &grant.TokenEndpointRequestOptions{DPoP: d}
-		for i, want := range []any{nil, "n-1"} {
-			if _, err := sender.send(t.Context(), t, as, client, opts); err != nil {
-				t.Fatal(err)
+	for _, test := range []struct {
+		name, path, proves string
+		send               func(as *grant.AuthorizationServer, client *grant.Client, opts *grant.TokenEndpointRequestOptions) (*http.Response, error)
+	}{
+		{"AC-11 code", "/token", "POST", func(as *grant.AuthorizationServer, client *grant.Client, opts *grant.TokenEndpointRequestOptions) (*http.Response, error) {
+			return senders[0].send(t.Context(), t, as, client, opts)
+		}},
+		{"RT-10 refresh", "/token", "POST", func(as *grant.AuthorizationServer, client *grant.Client, opts *grant.TokenEndpointRequestOptions) (*http.Response, error) {
+			return senders[1].send(t.Context(), t, as, client, opts)
+		}},
+		{"DEV-31 device code", "/token", "POST", func(as *grant.AuthorizationServer, client *grant.Client, opts *grant.TokenEndpointRequestOptions) (*http.Response, error) {
+			return grant.DeviceCodeGrantRequest(t.Context(), as, client, "code", opts)
+		}},
+		{"PAR-08 pushed request", "/par", "POST", func(as *grant.AuthorizationServer, client *grant.Client, opts *grant.TokenEndpointRequestOptions) (*http.Response, error) {
+			return grant.PushedAuthorizationRequest(t.Context(), as, client, nil, opts)
+		}},
+		{"userinfo", "/userinfo", "GET", func(as *grant.AuthorizationServer, client *grant.Client, opts *grant.TokenEndpointRequestOptions) (*http.Response, error) {
+			return grant.UserinfoRequest(t.Context(), as, client, "token", &grant.UserinfoRequestOptions{DPoP: opts.DPoP})
+		}},
+		{"R179 revocation", "/revoke", "", func(as *grant.AuthorizationServer, client *grant.Client, opts *grant.TokenEndpointRequestOptions) (*http.Response, error) {
+			return grant.RevocationRequest(t.Context(), as, client, "token", "", opts)
+		}},
+		{"R179 device authorization", "/device", "", func(as *grant.AuthorizationServer, client *grant.Client, opts *grant.TokenEndpointRequestOptions) (*http.Response, error) {
+			return grant.DeviceAuthorizationRequest(t.Context(), as, client, nil, opts)
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := newDPoP(t, keyES)
+			p := newProvider("")
+			answer := always(503, ``, "DPoP-Nonce", "n-1")
+			p.token, p.revocation = answer, answer
+			p.others = map[string]endpoint{"/par": answer, "/userinfo": answer, "/device": answer}
+			as, client := newServer(), newClient(p)
+			client.ClockSkew = -time.Hour
+			for i, want := range []any{nil, "n-1"} {
+				if _, err := test.send(as, client, &grant.TokenEndpointRequestOptions{DPoP: d}); err != nil {
+					t.Fatal(err)
+				}
+				seen := p.requests(test.path)
+				if len(seen) != i+1 {
+					t.Fatalf("%d requests", len(seen))
+				}
+				proof := seen[i].header.Get("DPoP")
+				if test.proves == "" {
+					if proof != "" || nonceOf(t, d, issuer) != nil {
+						t.Error("a proof was sent, or a nonce remembered")
+					}
+					continue
+				}
+				claims, _ := openProof(t, proof)
+				if claims["nonce"] != want || claims["htm"] != test.proves || claims["htu"] != issuer+test.path {
+					t.Errorf("proof %v", claims)
+				}
+				if past := time.Now().Add(-time.Hour).Unix() - whole(t, claims, "iat"); past < 0 || past > 5 {
+					t.Errorf("iat is %d s off the client's clock", past)
+				}
 			}
-			seen := p.requests("/token")
-			proofs := seen[len(seen)-1].header.Values("DPoP")
-			if len(seen) != i+1 || len(proofs) != 1 {
-				t.Fatalf("%s: %d requests, %d proofs", sender.name, len(seen), len(proofs))
-			}
-			claims, _ := openProof(t, proofs[0])
-			if claims["nonce"] != want || claims["htu"] != issuer+"/token" {
-				t.Errorf("%s: %v", sender.name, claims)
-			}
-			if past := time.Now().Add(-time.Hour).Unix() - whole(t, claims, "iat"); past < 0 || past > 5 {
-				t.Errorf("%s: iat is %d s off the client's clock", sender.name, past)
-			}
-		}
+		})
 	}
 }
 
-// R179: neither for revocation nor for keys; PAR is with the flows.
-func TestNoProofElsewhere(t *testing.T) {
-	p := newProvider("")
-	p.revocation = always(200, "", "DPoP-Nonce", "n-1")
-	d := newDPoP(t, keyES)
-	if _, err := grant.RevocationRequest(t.Context(), newServer(), newClient(p), "token", "", &grant.TokenEndpointRequestOptions{DPoP: d}); err != nil {
-		t.Fatal(err)
-	}
-	if r := p.one(t, "/revoke"); r.header.Get("DPoP") != "" {
-		t.Error("a proof was sent")
-	}
-	if got := nonceOf(t, d, issuer); got != nil {
-		t.Errorf("nonce %v", got)
+// R016: a proof of the caller's own is replaced by ours, and otherwise left alone.
+func TestForeignProof(t *testing.T) {
+	for _, d := range []*grant.DPoP{nil, newDPoP(t, keyES)} {
+		p := newProvider("")
+		client := newClient(p)
+		client.Header = http.Header{"dpop": {"of the caller"}}
+		if _, err := senders[1].send(t.Context(), t, newServer(), client, &grant.TokenEndpointRequestOptions{DPoP: d}); err != nil {
+			t.Fatal(err)
+		}
+		proofs := p.one(t, "/token").header.Values("DPoP")
+		if len(proofs) != 1 || (proofs[0] == "of the caller") != (d == nil) {
+			t.Errorf("proofs %q", proofs)
+		}
 	}
 }
 
@@ -212,76 +245,6 @@ func TestDPoPUserinfo(t *testing.T) {
 	}
 	if last := p.requests("/userinfo")[3]; last.header.Get("Authorization") != "Bearer token" || last.header.Get("DPoP") != "" {
 		t.Errorf("header %v", last.header)
-	}
-}
-
-// R135, R136, H15: the types of an answer, with and without DPoP.
-func TestDPoPTokenType(t *testing.T) {
-	d := newDPoP(t, keyES)
-	body := func(tokenType string) string {
-		return members{"access_token": "token", "token_type": tokenType}.json()
-	}
-	for _, test := range []struct {
-		name, answer string
-		dpop         *grant.DPoP
-		types        []string
-		want, kind   string
-	}{
-		{"bound", "DPoP", d, nil, "ok", "dpop"},
-		{"H15 bearer", "Bearer", d, nil, "ok", "bearer"},
-		{"another", "mac", d, nil, badType, ""},
-		{"bound without a key", "DPoP", nil, nil, badType, ""},
-		{"bound to a key of the caller's", "dpop", nil, []string{"dpop"}, "ok", "dpop"},
-		{"bearer", "bearer", nil, nil, "ok", "bearer"},
-	} {
-		for _, process := range []func() (*grant.Token, error){
-			func() (*grant.Token, error) {
-				return grant.ProcessAuthorizationCodeResponse(t.Context(), newServer(), newClient(nil), response(200, body(test.answer)),
-					&grant.ProcessAuthorizationCodeOptions{DPoP: test.dpop, RecognizedTokenTypes: test.types})
-			},
-			func() (*grant.Token, error) {
-				return grant.ProcessRefreshTokenResponse(t.Context(), newServer(), newClient(nil), response(200, body(test.answer)),
-					&grant.ProcessRefreshTokenOptions{DPoP: test.dpop, RecognizedTokenTypes: test.types})
-			},
-		} {
-			token, err := process()
-			if wantOutcome(t, err, test.want); err == nil && (token.TokenType != test.kind || token.DPoP != test.dpop) {
-				t.Errorf("%s: type %q, key %v", test.name, token.TokenType, token.DPoP)
-			}
-		}
-	}
-}
-
-// The key stays with the login from one refresh to the next, also where only the
-// refresh token is bound to it (RFC 9449, section 5).
-func TestDPoPRefresh(t *testing.T) {
-	for _, tokenType := range []string{"DPoP", "Bearer"} {
-		p := newProvider(members{"access_token": "new", "token_type": tokenType}.json())
-		client := newClient(p)
-		client.Server = newServer()
-		d := newDPoP(t, keyES)
-		old := &grant.Token{AccessToken: "old", TokenType: "bearer", RefreshToken: "refresh token", DPoP: d}
-		token, err := client.Refresh(t.Context(), old)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if token.DPoP != d || token.TokenType != strings.ToLower(tokenType) {
-			t.Errorf("type %q, key %v", token.TokenType, token.DPoP)
-		}
-		if _, thumbprint := openProof(t, p.one(t, "/token").header.Get("DPoP")); thumbprint != d.Thumbprint() {
-			t.Error("another key was used")
-		}
-	}
-	// A login from before the client bound its tokens gets a key.
-	p := newProvider(`{"access_token":"new","token_type":"DPoP"}`)
-	client := newClient(p)
-	client.Server, client.DPoPBoundAccessTokens = newServer(), true
-	token, err := client.Refresh(t.Context(), &grant.Token{RefreshToken: "refresh token"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, thumbprint := openProof(t, p.one(t, "/token").header.Get("DPoP")); thumbprint != token.DPoP.Thumbprint() {
-		t.Error("another key was used")
 	}
 }
 

@@ -55,7 +55,7 @@ func TestDPoPNonce(t *testing.T) {
 		}
 		answered(t, d, step.url, step.status, header...)
 		if got := nonceOf(t, d, step.probe); got != step.want {
-			t.Errorf("step %d: nonce %v, want %v", i, got, step.want)
+			t.Errorf("DPOP-02, step %d: nonce %v, want %v", i, got, step.want)
 		}
 	}
 	if got := nonceOf(t, newDPoP(t, keyES), "https://rs.example.com/"); got != nil {

@@ -77,7 +77,7 @@ func TestTokenAuthorizeWithForeignProof(t *testing.T) {
 		t.Fatal(err)
 	}
 	if req.Header.Get("Authorization") != "DPoP token" || req.Header.Get("DPoP") != "foo" {
-		t.Errorf("header %v", req.Header)
+		t.Errorf("DPOP-03: header %v", req.Header)
 	}
 }
 
