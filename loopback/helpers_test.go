@@ -206,11 +206,8 @@ func load(ctx context.Context, address string) (page, error) {
 }
 
 func send(req *http.Request, policy func(*http.Request, []*http.Request) error) (page, error) {
-	client := &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true},
-		Timeout:       15 * time.Second,
-		CheckRedirect: policy,
-	}
+	client := &http.Client{Transport: new(http.Transport), Timeout: 15 * time.Second, CheckRedirect: policy}
+	defer client.CloseIdleConnections()
 	resp, err := client.Do(req)
 	if err != nil {
 		return page{}, err

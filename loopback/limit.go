@@ -27,8 +27,10 @@ const (
 type conns struct {
 	open sync.WaitGroup // counts until net/http is through with a connection
 
-	mu   sync.Mutex
-	list []*conn // in the order of their arrival
+	mu     sync.Mutex
+	list   []*conn       // in the order of their arrival
+	guests int           // see guest.go
+	alone  chan struct{} // to be closed when there are no guests, nil while nobody waits for that
 }
 
 // A conn is one of conns.
@@ -36,7 +38,9 @@ type conn struct {
 	net.Conn
 	conns *conns
 	since time.Time
-	kept  bool // guarded by conns.mu
+	// Guarded by conns.mu:
+	kept  bool // it is not closed for others
+	guest bool
 }
 
 // listener returns l with its connections counted.
@@ -116,11 +120,16 @@ func (c *conns) remember(ctx context.Context, nc net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, nc)
 }
 
+// connOf returns the connection of a request, nil in the server of an embedder.
+func connOf(r *http.Request) *conn {
+	c, _ := r.Context().Value(connKey{}).(*conn)
+	return c
+}
+
 // keep protects the connection of a request from being closed for others.
-// Without effect in the server of an embedder.
 func keep(r *http.Request) {
-	c, ok := r.Context().Value(connKey{}).(*conn)
-	if !ok {
+	c := connOf(r)
+	if c == nil {
 		return
 	}
 	c.conns.mu.Lock()

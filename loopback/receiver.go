@@ -105,20 +105,22 @@ func (r *Receiver) serveCallback(w http.ResponseWriter, req *http.Request) {
 // after it takes the code out of the browser's address bar and history.
 func (r *Receiver) serveRedirect(w http.ResponseWriter, req *http.Request, got redirection) {
 	a := r.current.Load()
-	if a == nil || !a.accept(got) {
+	if a == nil || !a.ours(got.params) {
 		r.ignore(w, wrongState)
 		return
 	}
-	keep(req)
+	welcome(req) // before the login can end
+	a.settle(got)
 	select {
 	case <-a.finished:
 	case <-req.Context().Done():
-		a.leave()
+		farewell(req)
 		return
 	}
 	// The time for the answer begins now, not with the request. A server without
 	// deadlines returns an error, and needs none.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
+	stay(w, req)
 	r.pages.redirect(w, r.redirect.done())
 }
 
@@ -137,7 +139,7 @@ func (r *Receiver) serveOutcome(w http.ResponseWriter, req *http.Request) {
 	keep(req)
 	r.pages.write(w, outcome.status(), outcome)
 	_ = http.NewResponseController(w).Flush() // the server may be closed from here on
-	a.leave()
+	farewell(req)
 }
 
 // ignore answers noise, and counts it while a login waits.

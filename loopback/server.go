@@ -21,8 +21,6 @@ const (
 	// every other server on the same host, whatever its port is (RFC 6265,
 	// section 8.5).
 	maxHeaderBytes = 64 << 10
-	// lingerTime is how long a browser may take from the redirect to the page.
-	lingerTime = time.Second
 )
 
 // A Server is a receiver with a port of its own. Make one with Listen, for one
@@ -89,20 +87,20 @@ func (s *Server) Receive(ctx context.Context, ours func(url.Values) bool, finish
 	}
 	serveCtx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	stop := s.serve(serveCtx, fail)
+	limit := new(conns)
+	stop := s.serve(serveCtx, fail, limit)
 	defer stop()
 	err = s.receiver.receive(serveCtx, a, finish)
 	if cause := context.Cause(serveCtx); errors.Is(err, context.Canceled) && ctx.Err() == nil && cause != nil {
 		err = cause // the listener has failed, which has canceled the rest
 	}
-	s.receiver.linger(serveCtx)
+	limit.linger(serveCtx)
 	return err
 }
 
 // serve answers requests until stop is called, which returns when every
 // connection is closed and every handler has ended.
-func (s *Server) serve(ctx context.Context, fail context.CancelCauseFunc) (stop func()) {
-	limit := new(conns)
+func (s *Server) serve(ctx context.Context, fail context.CancelCauseFunc, limit *conns) (stop func()) {
 	server := s.httpServer(ctx, limit)
 	var serving sync.WaitGroup
 	for _, l := range s.listeners {
@@ -120,11 +118,12 @@ func (s *Server) serve(ctx context.Context, fail context.CancelCauseFunc) (stop 
 	}
 }
 
-// httpServer speaks HTTP/1.1, one request on a connection: a connection that is
-// kept alive would bring the redirect of the next login to this one.
+// httpServer speaks HTTP/1.1, one request on a connection, or two for a guest: a
+// connection that is kept alive would bring the redirect of the next login to
+// this one.
 func (s *Server) httpServer(ctx context.Context, limit *conns) *http.Server {
 	server := &http.Server{
-		Handler:                      s.receiver,
+		Handler:                      closing(s.receiver),
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            readHeaderTimeout,
 		ReadTimeout:                  readTimeout,
@@ -137,22 +136,5 @@ func (s *Server) httpServer(ctx context.Context, limit *conns) *http.Server {
 		Protocols:                    new(http.Protocols),
 	}
 	server.Protocols.SetHTTP1(true)
-	server.SetKeepAlivesEnabled(false)
 	return server
-}
-
-// linger gives the browsers that have brought the redirect the time to fetch
-// the page. When there is none, it is over at once.
-func (r *Receiver) linger(ctx context.Context) {
-	a := r.current.Load()
-	if a == nil {
-		return
-	}
-	timer := time.NewTimer(lingerTime)
-	defer timer.Stop()
-	select {
-	case <-a.quiet:
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

@@ -52,7 +52,8 @@ func (p *pipes) dial() net.Conn {
 	return client
 }
 
-// get sends one request and returns the answer, or why there is none.
+// get sends one request on a new connection and returns the status of the
+// answer, or why there is none.
 func (p *pipes) get(target string) (status int, err error) {
 	return p.send("GET " + target + " HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n")
 }
@@ -60,6 +61,10 @@ func (p *pipes) get(target string) (status int, err error) {
 func (p *pipes) send(request string) (status int, err error) {
 	conn := p.dial()
 	defer conn.Close()
+	return sendOn(conn, request)
+}
+
+func sendOn(conn net.Conn, request string) (status int, err error) {
 	if _, err := io.WriteString(conn, request); err != nil {
 		return 0, err
 	}
@@ -93,10 +98,12 @@ func TestSlowExchange(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s, p := newPipeServer(t, &Options{FormPost: posted})
 			go func() {
-				if status, err := p.send(request); status != http.StatusSeeOther {
+				conn := p.dial()
+				defer conn.Close()
+				if status, err := sendOn(conn, request); status != http.StatusSeeOther {
 					t.Errorf("the redirect gets %d, %v", status, err)
 				}
-				if status, err := p.get("/callback/done"); status != http.StatusOK {
+				if status, err := sendOn(conn, "GET /callback/done HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"); status != http.StatusOK {
 					t.Errorf("the last page is %d, %v", status, err)
 				}
 			}()
@@ -120,6 +127,27 @@ func TestLinger(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s, p := newPipeServer(t, nil)
 			go p.get("/callback?state=s")
+			begin := time.Now()
+			if err := s.Receive(t.Context(), anyState, finish); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(begin); took != lingerTime {
+				t.Errorf("took %v", took)
+			}
+		})
+	})
+	t.Run("on another connection", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, p := newPipeServer(t, nil)
+			go func() {
+				if status, err := p.get("/callback?state=s"); status != http.StatusSeeOther {
+					t.Errorf("the redirect gets %d, %v", status, err)
+				}
+				time.Sleep(lingerTime - 1)
+				if status, err := p.get("/callback/done"); status != http.StatusOK {
+					t.Errorf("the last page is %d, %v", status, err)
+				}
+			}()
 			begin := time.Now()
 			if err := s.Receive(t.Context(), anyState, finish); err != nil {
 				t.Error(err)
