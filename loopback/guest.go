@@ -76,16 +76,8 @@ func (c *conns) tell() {
 	}
 }
 
-// closing closes every connection after its answer, unless the handler has it
-// stay.
-func closing(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Connection", "close") // RFC 9112, section 9.6
-		next.ServeHTTP(w, r)
-	})
-}
-
-// stay keeps the connection of a guest open, for the request for the page.
+// stay keeps the connection of a guest open, for the request for the page. Without
+// effect in the server of an embedder.
 func stay(w http.ResponseWriter, r *http.Request) {
 	if connOf(r) != nil {
 		w.Header().Del("Connection")

@@ -2,10 +2,12 @@ package loopback
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,6 +27,8 @@ const (
 // oldest one that has not brought the redirect is closed: whoever opens
 // connections and says nothing cannot keep the browser out.
 type conns struct {
+	refuse func(w io.Writer, n noise) error // answers what no handler has seen
+
 	open sync.WaitGroup // counts until net/http is through with a connection
 
 	mu     sync.Mutex
@@ -41,6 +45,9 @@ type conn struct {
 	// Guarded by conns.mu:
 	kept  bool // it is not closed for others
 	guest bool
+
+	handled atomic.Bool // the handler has had the request
+	refused bool        // net/http has answered it; used by the goroutine of the connection alone
 }
 
 // listener returns l with its connections counted.
@@ -99,14 +106,16 @@ func (c *conns) makeRoom() bool {
 // track is the ConnState hook of the server. The last thing that net/http does
 // with a connection is to report it as closed.
 func (c *conns) track(nc net.Conn, state http.ConnState) {
-	closed, ok := nc.(*conn)
-	if !ok || state != http.StateClosed {
-		return
+	tracked, ok := nc.(*conn)
+	switch {
+	case ok && state == http.StateIdle:
+		tracked.handled.Store(false) // another request may come
+	case ok && state == http.StateClosed:
+		c.mu.Lock()
+		c.list = slices.DeleteFunc(c.list, func(other *conn) bool { return other == tracked })
+		c.mu.Unlock()
+		c.open.Done()
 	}
-	c.mu.Lock()
-	c.list = slices.DeleteFunc(c.list, func(other *conn) bool { return other == closed })
-	c.mu.Unlock()
-	c.open.Done()
 }
 
 // wait returns when the server is through with all connections. Only call it

@@ -26,6 +26,8 @@ const (
 	badForm       noise = "malformed form"
 	wrongState    noise = "wrong or missing state"
 	noOutcome     noise = "nothing has ended yet"
+	malformed     noise = "malformed request"
+	tooLarge      noise = "request too large"
 )
 
 // status returns the status of the answer.
@@ -45,6 +47,8 @@ func (n noise) status() int {
 		return http.StatusRequestEntityTooLarge
 	case longQuery:
 		return http.StatusRequestURITooLong
+	case tooLarge:
+		return http.StatusRequestHeaderFieldsTooLarge
 	default:
 		return http.StatusBadRequest
 	}

@@ -108,37 +108,6 @@ func TestNoise(t *testing.T) {
 	l.succeed(t)
 }
 
-// TestServerRefusals: what net/http answers by itself is a refusal too.
-func TestServerRefusals(t *testing.T) {
-	s := startToy(t, nil)
-	l := start(t.Context(), t, s.client, nil)
-	for name, test := range map[string]struct {
-		request string
-		status  int
-	}{
-		"1 MiB query": {"GET /callback?state=" + strings.Repeat("x", 1<<20) + " HTTP/1.1\r\nHost: x\r\n\r\n", 431},
-		"no host":     {"GET /callback HTTP/1.1\r\n\r\n", 400},
-		"not HTTP":    {"\x16\x03\x01\x02\x00\x01\r\n\r\n", 400},
-		"HTTP/2":      {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 405},
-	} {
-		t.Run(name, func(t *testing.T) {
-			conn := dial(t, l.RedirectURI)
-			var writing sync.WaitGroup
-			defer writing.Wait()
-			writing.Go(func() { _, _ = io.WriteString(conn, test.request) }) // it may be refused before its end
-			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if resp.StatusCode != test.status {
-				t.Errorf("the status is %d, want %d", resp.StatusCode, test.status)
-			}
-		})
-	}
-	browse(t, l.callback(t))
-	l.succeed(t)
-}
-
 // TestBrowserHeaders: what real browsers send is taken.
 func TestBrowserHeaders(t *testing.T) {
 	for name, header := range map[string]http.Header{

@@ -6,9 +6,11 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"html/template"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // An Outcome is what a page tells the person.
@@ -111,25 +113,46 @@ func styleHash(body string) string {
 
 // write serves the page of an outcome.
 func (p *pages) write(w http.ResponseWriter, status int, o Outcome) {
-	p.secure(w, o)
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Length", strconv.Itoa(len(p[o].body)))
+	p.header(w.Header(), o)
 	w.WriteHeader(status)
 	_, _ = w.Write(p[o].body) // who has gone away needs no page
+}
+
+// send is write on a connection that nobody else answers. It is the last answer
+// there.
+func (p *pages) send(w io.Writer, status int, o Outcome) error {
+	answer := &http.Response{
+		StatusCode: status, ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Close: true,
+		ContentLength: int64(len(p[o].body)), Body: io.NopCloser(bytes.NewReader(p[o].body)),
+	}
+	p.header(answer.Header, o)
+	answer.Header.Set("Date", time.Now().UTC().Format(http.TimeFormat)) // RFC 9110, section 6.6.1
+	var whole bytes.Buffer
+	if err := answer.Write(&whole); err != nil {
+		return err
+	}
+	_, err := w.Write(whole.Bytes())
+	return err
+}
+
+// header sets the headers of a page.
+func (p *pages) header(h http.Header, o Outcome) {
+	p.secure(h, o)
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(len(p[o].body)))
 }
 
 // redirect sends the browser to a path. 303 makes it a GET whatever brought it
 // here (RFC 9110, section 15.4.4).
 func (p *pages) redirect(w http.ResponseWriter, path string) {
-	p.secure(w, Unknown)
+	p.secure(w.Header(), Unknown)
 	w.Header().Set("Location", path)
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusSeeOther)
 }
 
 // secure sets the headers that every answer has.
-func (p *pages) secure(w http.ResponseWriter, o Outcome) {
-	h := w.Header()
+func (p *pages) secure(h http.Header, o Outcome) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer") // the address of a callback holds a code
 	h.Set("X-Content-Type-Options", "nosniff")

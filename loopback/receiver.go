@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -142,12 +143,23 @@ func (r *Receiver) serveOutcome(w http.ResponseWriter, req *http.Request) {
 	farewell(req)
 }
 
-// ignore answers noise, and counts it while a login waits.
+// ignore answers noise.
 func (r *Receiver) ignore(w http.ResponseWriter, n noise) {
+	r.count(n)
+	r.pages.write(w, n.status(), Unknown)
+}
+
+// refuse is ignore for what no handler has seen.
+func (r *Receiver) refuse(w io.Writer, n noise) error {
+	r.count(n)
+	return r.pages.send(w, n.status(), Unknown)
+}
+
+// count counts noise while a login waits.
+func (r *Receiver) count(n noise) {
 	if a := r.current.Load(); a != nil && a.count(n) {
 		r.notify(Event{Kind: Ignored, Reason: string(n)})
 	}
-	r.pages.write(w, n.status(), Unknown)
 }
 
 // notify hands an event to the program, one at a time.

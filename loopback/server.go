@@ -87,7 +87,7 @@ func (s *Server) Receive(ctx context.Context, ours func(url.Values) bool, finish
 	}
 	serveCtx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	limit := new(conns)
+	limit := &conns{refuse: s.receiver.refuse}
 	stop := s.serve(serveCtx, fail, limit)
 	defer stop()
 	err = s.receiver.receive(serveCtx, a, finish)
@@ -123,7 +123,7 @@ func (s *Server) serve(ctx context.Context, fail context.CancelCauseFunc, limit 
 // this one.
 func (s *Server) httpServer(ctx context.Context, limit *conns) *http.Server {
 	server := &http.Server{
-		Handler:                      closing(s.receiver),
+		Handler:                      s.handler(),
 		DisableGeneralOptionsHandler: true,
 		ReadHeaderTimeout:            readHeaderTimeout,
 		ReadTimeout:                  readTimeout,
@@ -137,4 +137,16 @@ func (s *Server) httpServer(ctx context.Context, limit *conns) *http.Server {
 	}
 	server.Protocols.SetHTTP1(true)
 	return server
+}
+
+// handler is the receiver on a connection of our own, which is closed after the
+// answer (RFC 9112, section 9.6) unless the receiver has it stay.
+func (s *Server) handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if c := connOf(req); c != nil {
+			c.handled.Store(true)
+		}
+		w.Header().Set("Connection", "close")
+		s.receiver.ServeHTTP(w, req)
+	})
 }
