@@ -59,6 +59,11 @@ func TestMalformedRequests(t *testing.T) {
 		{"encoded slash", "GET " + strings.Replace(path, "/", "/%2f", 1) + " HTTP/1.1\r\n" + host + "\r\n", 404, "wrong path"},
 		{"parameter in the path", "GET " + strings.Replace(path, "?", ";x?", 1) + " HTTP/1.1\r\n" + host + "\r\n", 404, "wrong path"},
 		{"fragment", "GET " + path + "#x HTTP/1.1\r\n" + host + "\r\n", 400, "wrong or missing state"},
+		{"body", "GET " + path + " HTTP/1.1\r\n" + host + "Content-Length: 1\r\n\r\nx", 400, "request with a body"},
+		{"body that does not come", "GET " + path + " HTTP/1.1\r\n" + host + "Content-Length: 100000000000\r\n\r\n", 400, "request with a body"},
+		{"body that is waited with", "GET " + path + " HTTP/1.1\r\n" + host + "Expect: 100-continue\r\nContent-Length: 10\r\n\r\n", 400, "request with a body"},
+		{"chunked body", "GET " + path + " HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "request with a body"},
+		{"chunked body with a length", "GET " + path + " HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", 400, "request with a body"},
 	}
 	nothing := browse(t, l.RedirectURI) // the page for whatever is not ours
 	seen := len(l.seen(loopback.Ignored))

@@ -26,6 +26,7 @@ const (
 	badForm       noise = "malformed form"
 	wrongState    noise = "wrong or missing state"
 	noOutcome     noise = "nothing has ended yet"
+	withBody      noise = "request with a body"
 	malformed     noise = "malformed request"
 	tooLarge      noise = "request too large"
 )
@@ -100,6 +101,8 @@ func (r *Receiver) onlyNavigation(next http.Handler) http.Handler {
 			r.ignore(w, prefetched)
 		case !isNavigation(req.Header):
 			r.ignore(w, subresource)
+		case req.Method != http.MethodPost && req.ContentLength != 0: // RFC 9110, section 9.3.1
+			r.ignore(w, withBody)
 		case len(req.URL.RawQuery) > maxQuery:
 			r.ignore(w, longQuery)
 		default:
