@@ -39,8 +39,9 @@ type flowSecrets struct{ state, nonce, verifier string }
 // fresh state, a fresh PKCE challenge with S256 (RFC 7636, section 4.3) and,
 // with the scope openid, a fresh nonce.
 //
-// Where the client or the server demands it, the request is pushed to the server
-// first (RFC 9126), and the URL only refers to it.
+// Where the client or the server demands it, the request is signed (RFC 9101), or
+// pushed to the server first, so that the URL only refers to it (RFC 9126), or
+// both.
 //
 // redirectURI is sent as it is; listen on it before you call Authorize. It must
 // be absolute and have no fragment. A server that cannot do what is demanded is
@@ -65,7 +66,7 @@ func (c *Client) Authorize(ctx context.Context, redirectURI string) (*Flow, erro
 	if err != nil {
 		return nil, err
 	}
-	target, err := c.authorizationURL(as, request.params)
+	target, err := c.authorizationURL(as, request)
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +91,9 @@ func (c *Client) checkLogin(as *AuthorizationServer) error {
 	if methods := as.CodeChallengeMethodsSupported; methods != nil && !slices.Contains(methods, "S256") {
 		return &CheckError{Check: checkMetadataS256, Code: codeUnsupported,
 			Reason: "the server does not support PKCE with S256", Expected: "S256", Actual: fmt.Sprint(methods)}
+	}
+	if err := c.checkSigner(as); err != nil {
+		return err
 	}
 	if err := c.checkResponseMode(as); err != nil {
 		return err

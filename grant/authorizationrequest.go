@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -41,21 +42,28 @@ func isJSON(data []byte, first byte) bool {
 
 // An authorizationRequest is what the authorization URL is made of.
 type authorizationRequest struct {
-	params url.Values
-	dpop   *DPoP     // nil for none
-	expiry time.Time // the zero time for no end that is known
+	params url.Values // of the URL
+	all    url.Values // those of the request itself, wherever they are
+	dpop   *DPoP      // nil for none
+	expiry time.Time  // the zero time for no end that is known
 }
 
-// request prepares the authorization request: as plain parameters, or as a
-// reference to those that were sent before.
+// request prepares the authorization request: as plain parameters, as a signed
+// object, or as a reference to what was sent before.
 func (c *Client) request(ctx context.Context, as *AuthorizationServer, redirectURI string, s flowSecrets) (*authorizationRequest, error) {
 	dpop, err := c.newDPoP(as)
 	if err != nil {
 		return nil, err
 	}
-	request := &authorizationRequest{params: c.requestParameters(redirectURI, s), dpop: dpop}
+	params := c.requestParameters(redirectURI, s)
 	if dpop != nil {
-		request.params.Set("dpop_jkt", dpop.Thumbprint()) // RFC 9449, section 10
+		params.Set("dpop_jkt", dpop.Thumbprint()) // RFC 9449, section 10
+	}
+	request := &authorizationRequest{params: params, all: params, dpop: dpop}
+	if c.signsRequest(as) {
+		if err := c.sign(as, request); err != nil {
+			return nil, err
+		}
 	}
 	if c.pushes(as) {
 		if err := c.push(ctx, as, request); err != nil {
@@ -122,7 +130,7 @@ func isOurs(name string) bool {
 
 // authorizationURL adds parameters to the endpoint and keeps its query (RFC 6749,
 // section 3.1), but for names that belong to the request.
-func (c *Client) authorizationURL(as *AuthorizationServer, params url.Values) (string, error) {
+func (c *Client) authorizationURL(as *AuthorizationServer, request *authorizationRequest) (string, error) {
 	u, err := as.endpoint("authorization_endpoint", c, c.AllowInsecureRequests)
 	if err != nil {
 		return "", err
@@ -133,13 +141,11 @@ func (c *Client) authorizationURL(as *AuthorizationServer, params url.Values) (s
 			Reason: "authorization_endpoint in the server's metadata has a malformed query"}
 	}
 	for name := range query {
-		if isOurs(name) {
+		if isOurs(name) || request.all.Has(name) {
 			delete(query, name)
 		}
 	}
-	for name, values := range params {
-		query[name] = values
-	}
+	maps.Copy(query, request.params)
 	u.RawQuery, u.Fragment = query.Encode(), ""
 	return u.String(), nil
 }

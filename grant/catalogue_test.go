@@ -15,14 +15,14 @@ import (
 // catalogue is how many cases each group of the specification's test catalogue
 // has. They are numbered from 1: AC-01 is the first of the code grant.
 var catalogue = map[string]int{
-	"AC": 49, "CA": 12, "RT": 33, "PAR": 19, "DISC": 17, "WWW": 54, "JWKS": 8, "REV": 13, "UI": 23, "DPOP": 3,
+	"AC": 49, "CA": 12, "RT": 33, "PAR": 19, "DISC": 17, "WWW": 54, "JWKS": 8, "REV": 13, "UI": 23, "DPOP": 3, "JARM": 15,
 }
 
 // withoutTest are the cases that mean nothing in Go, or here.
 var withoutTest = map[string]string{
-	"PAR-09": "there are no request objects",
-	"CA-06":  "a crypto.Signer is no public key", "CA-09": "a crypto.Signer is no public key", "CA-10": "a kid is a string",
+	"CA-06": "a crypto.Signer is no public key", "CA-09": "a crypto.Signer is no public key", "CA-10": "a kid is a string",
 	"DISC-09": "Discover makes its own requests", "DISC-10": "Discover compares with the issuer that it was given",
+	"JARM-04": "a response is parsed before", "JARM-07": "the state cannot be skipped", "JARM-09": "the signature cannot be skipped",
 	"JWKS-06": "the keys are cached in the metadata alone", "JWKS-07": "the keys are cached in the metadata alone", "JWKS-08": "the keys are cached in the metadata alone",
 }
 

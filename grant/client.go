@@ -29,8 +29,9 @@
 // ValidateJWTAuthResponse, AuthorizationCodeGrantRequest,
 // ProcessAuthorizationCodeResponse, and the same pair for registration, pushed
 // authorization requests, the device grant, refresh, userinfo and revocation.
-// ParseChallenges reads what any API says when it refuses a token, and
-// DiscoverProtectedResource finds the issuer of an API (RFC 9728).
+// IssueRequestObject signs an authorization request, ParseChallenges reads what any
+// API says when it refuses a token, and DiscoverProtectedResource finds the issuer
+// of an API (RFC 9728).
 //
 // # What is refused
 //
@@ -93,8 +94,8 @@ type Client struct {
 	ClientID string
 	// ClientSecret is client_secret, empty for a public client.
 	ClientSecret Secret
-	// Key is the private key that signs for a client with private_key_jwt,
-	// KeyID its kid where the server has to be told. The key may live in a
+	// Key is the private key that signs for a client with private_key_jwt, and
+	// request objects. KeyID is its kid where the server has to be told. The key may live in a
 	// device. RSA keys have 2048 bits or more.
 	Key   crypto.Signer `json:"-" xml:"-"`
 	KeyID string
@@ -152,6 +153,13 @@ type Client struct {
 	// too where the server demands it.
 	RequirePushedAuthorizationRequests bool
 
+	// RequireSignedRequestObject sends the authorization request as an object that
+	// Key has signed (RFC 9101, section 10.5). It is done too where the server
+	// demands it.
+	RequireSignedRequestObject bool
+	// RequestObjectSigningAlg pins the algorithm of request objects. Empty: one of
+	// those that the server lists and the key can do.
+	RequestObjectSigningAlg string
 	// ResponseMode is how the answer of the authorization endpoint comes back:
 	// query, form_post, or signed: jwt, query.jwt, form_post.jwt (JARM, section
 	// 2.3). Empty means query. An answer that is not signed is refused where a
