@@ -20,7 +20,7 @@ const (
 	urlObjectLifetime = 10 * time.Minute
 )
 
-// RequestObjectOptions are the options of IssueRequestObject. The zero value
+// RequestObjectOptions are the options of IssueRequestObject (RFC 9101). The zero value
 // serves.
 type RequestObjectOptions struct {
 	// KeyID is the kid of the key; empty: none is sent.
