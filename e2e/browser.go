@@ -67,9 +67,10 @@ type visit struct {
 
 // A response is one that the browser has received for a page.
 type response struct {
-	URL    string
-	Status int
-	Header http.Header
+	URL        string
+	Status     int
+	Header     http.Header
+	Connection float64 // its number
 }
 
 // from returns the responses of a host, given as "host:port".
@@ -188,7 +189,7 @@ func (l *responseLog) record(event any) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.responses = append(l.responses, response{URL: r.URL, Status: int(r.Status), Header: header})
+	l.responses = append(l.responses, response{URL: r.URL, Status: int(r.Status), Header: header, Connection: r.ConnectionID})
 }
 
 func (l *responseLog) all() []response {

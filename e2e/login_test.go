@@ -139,6 +139,10 @@ func checkTraces(t *testing.T, v *visit, host string) {
 	for _, r := range responses {
 		checkHeaders(t, r)
 	}
+	// This is how the receiver knows that the browser has its page.
+	if first, last := responses[0], responses[len(responses)-1]; first.Connection == 0 || first.Connection != last.Connection {
+		t.Errorf("redirect came on connection %v and the page on %v", first.Connection, last.Connection)
+	}
 }
 
 // checkHeaders checks the security headers that every answer of the receiver carries.
