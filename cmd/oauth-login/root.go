@@ -46,7 +46,34 @@ func (p *program) rootCommand(o *options) *cobra.Command {
 	root.PersistentFlags().StringVar(&o.output, "output", outputText, "`format` of what goes to standard output: text or json")
 	root.PersistentFlags().StringVar(&o.lockDir, "lock-dir", "", "`DIR` of the locks that keep processes apart; default: one of this user's")
 	root.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say more about each step")
+	refuseNonsense(root)
 	return root
+}
+
+// refuseNonsense makes mistakes of the verbs that cobra brings, which would print
+// a help text and succeed.
+func refuseNonsense(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, verb := range root.Commands() {
+		switch verb.Name() {
+		case "help":
+			verb.Args = func(_ *cobra.Command, args []string) error {
+				if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return usageError("there is no command "+quoted(strings.Join(args, " ")), "")
+				}
+				return nil
+			}
+		case "completion":
+			verb.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+			verb.Args = func(_ *cobra.Command, args []string) error {
+				if len(args) > 0 {
+					return usageError("there is no completion for "+quoted(args[0]), "choose one of bash, zsh, fish or powershell")
+				}
+				return nil
+			}
+		}
+	}
 }
 
 func (p *program) verbs(o *options, signIn func(*cobra.Command, []string) error) []*cobra.Command {

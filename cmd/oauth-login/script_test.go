@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -130,6 +131,8 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"issuer": startIssuer,
 			"code":   checkExitCode,
+			"fails":  checkFailure,
+			"busy":   occupyPort,
 			"expire": func(*testscript.TestScript, bool, []string) { time.Sleep(time.Second) }, // of short-lived
 			"count":  countRequests,
 			"leaks":  scanForSecrets,
@@ -243,6 +246,27 @@ func checkExitCode(ts *testscript.TestScript, _ bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit code %s, want %s", got, want)
 	}
+}
+
+// checkFailure: fails N command args... is code for a command that has to fail as
+// all of them do: with one error line, one hint line and nothing else on both
+// streams together.
+func checkFailure(ts *testscript.TestScript, neg bool, args []string) {
+	checkExitCode(ts, neg, args)
+	lines := strings.SplitAfter(ts.ReadFile("stdout")+ts.ReadFile("stderr"), "\n")
+	if len(lines) != 3 || !strings.HasPrefix(lines[0], "oauth-login: error: ") || !strings.HasPrefix(lines[1], "hint: ") || lines[2] != "" {
+		ts.Fatalf("it says %d lines, want one error and one hint", len(lines)-1)
+	}
+}
+
+// occupyPort listens on a port and sets BUSY to it.
+func occupyPort(ts *testscript.TestScript, _ bool, _ []string) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Defer(func() { listener.Close() })
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	ts.Check(err)
+	ts.Setenv("BUSY", port)
 }
 
 // countRequests: count endpoint N.
