@@ -71,9 +71,7 @@ func (p *program) printJSON(v any) error {
 
 func (p *program) reportFailure(f failure, asJSON bool) {
 	p.say("oauth-login: error: %s", f.text)
-	for _, hint := range f.hints {
-		p.hint(hint)
-	}
+	p.hint(strings.Join(f.hints, "; or "))
 	if !asJSON {
 		return
 	}
