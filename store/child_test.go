@@ -73,7 +73,7 @@ func runSteps(steps []string) {
 		case "save":
 			err = k.Save(ctx, testKey, []byte(argument))
 		case "size":
-			err = saveAndLoad(ctx, k, argument)
+			err = saveAndLoad(ctx, &Keychain{Timeout: 20 * time.Second}, argument)
 		}
 		result := stepResult{Step: step, Value: string(value), NotFound: errors.Is(err, ErrNotFound), Took: time.Since(start)}
 		if err != nil {
