@@ -1,14 +1,17 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"time"
 )
 
-// A call is one use of the keychain under way: any number of steps in a
-// goroutine of their own. Keychain.mu guards it.
+// A call is one use of the keychain under way: a look whether there is one, and
+// then any number of steps, in a goroutine of their own. Keychain.mu guards it.
 type call struct {
 	outcome  chan outcome  // has room for one, so that nobody need listen
+	asking   chan struct{} // closed when the person may be asked for a password
 	progress chan struct{} // has room for one: a step has ended
 	ended    bool
 	givenUp  bool          // no step may begin any more
@@ -23,14 +26,13 @@ type outcome struct {
 
 // call uses the keychain after any other call. It waits for the end of that and
 // of its own steps, for the end of ctx, or for the time that one step may take,
-// whichever comes first.
+// whichever comes first. The look at the beginning counts as part of the first.
 func (k *Keychain) call(ctx context.Context, do func(*steps) ([]byte, error)) ([]byte, error) {
-	began := time.Now()
-	limit, err := k.ready(ctx)
-	if err != nil {
+	if err := k.blocked(ctx); err != nil {
 		return nil, err
 	}
-	over := time.NewTimer(limit - time.Since(began)) // the first step pays for the probe
+	limit := cmp.Or(k.Timeout, defaultTimeout)
+	over := time.NewTimer(limit)
 	defer over.Stop()
 	turn := k.line()
 	select {
@@ -40,16 +42,20 @@ func (k *Keychain) call(ctx context.Context, do func(*steps) ([]byte, error)) ([
 	case <-over.C:
 		return nil, timedOut(k.Name(), limit)
 	}
-	c := k.start(turn, do)
-	waiting := time.NewTimer(waitingAfter)
-	defer waiting.Stop()
+	c := k.start(ctx, turn, do)
+	asking := c.asking
+	var waiting <-chan time.Time
 	for {
 		select {
 		case o := <-c.outcome:
 			return o.record, o.err
+		case <-asking:
+			asking, waiting = nil, time.After(waitingAfter)
+			limit = max(limit, cmp.Or(k.PromptTimeout, defaultPromptTimeout))
+			over.Reset(limit)
 		case <-c.progress:
 			over.Reset(limit)
-		case <-waiting.C:
+		case <-waiting:
 			if k.Waiting != nil {
 				k.Waiting(k.Name())
 			}
@@ -63,6 +69,16 @@ func (k *Keychain) call(ctx context.Context, do func(*steps) ([]byte, error)) ([
 	}
 }
 
+// blocked returns an error if a call cannot be made now.
+func (k *Keychain) blocked(ctx context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.stuck > 0 && ctx.Err() == nil {
+		return k.unavailable(TimedOut, errors.New("an earlier call has not come back"))
+	}
+	return ctx.Err()
+}
+
 // line returns the channel that holds one element while a call is under way.
 func (k *Keychain) line() chan struct{} {
 	k.mu.Lock()
@@ -73,23 +89,44 @@ func (k *Keychain) line() chan struct{} {
 	return k.turn
 }
 
-// start takes the steps in a goroutine, as go-keyring cannot be stopped: it waits
+// start makes the call in a goroutine, as go-keyring cannot be stopped: it waits
 // for ever for a daemon that is stopped, for one that dies while it asks for a
 // password, and for a prompt that nobody answers. Its caller has the turn.
-func (k *Keychain) start(turn <-chan struct{}, do func(*steps) ([]byte, error)) *call {
-	r := k.ring
-	if r == nil {
-		r = osRing{}
-	}
-	c := &call{outcome: make(chan outcome, 1), progress: make(chan struct{}, 1)}
+func (k *Keychain) start(ctx context.Context, turn <-chan struct{}, do func(*steps) ([]byte, error)) *call {
+	c := &call{outcome: make(chan outcome, 1), asking: make(chan struct{}), progress: make(chan struct{}, 1)}
 	go func() {
 		var o outcome
-		o.record, o.err = do(&steps{ring: r, keychain: k, call: c})
+		if o.err = k.ready(ctx, c); o.err == nil {
+			o.record, o.err = do(k.steps(c))
+		}
 		k.end(c)
 		<-turn
 		c.outcome <- o
 	}()
 	return c
+}
+
+// ready finds out whether there is a keychain. go-keyring must not be called
+// before: without a session bus it starts stray daemons, and with a dead one it
+// never returns.
+func (k *Keychain) ready(ctx context.Context, c *call) error {
+	probe := k.probe
+	if probe == nil {
+		probe = probePlatform
+	}
+	prompts, err := probe(ctx)
+	if prompts {
+		close(c.asking)
+	}
+	return err
+}
+
+func (k *Keychain) steps(c *call) *steps {
+	r := k.ring
+	if r == nil {
+		r = osRing{}
+	}
+	return &steps{ring: r, keychain: k, call: c}
 }
 
 func (k *Keychain) end(c *call) {

@@ -61,9 +61,9 @@ func runSteps(steps []string) {
 		var err error
 		switch name {
 		case "ready":
-			var limit time.Duration
-			limit, err = k.ready(ctx)
-			value = []byte(limit.String())
+			var prompts bool
+			prompts, err = probePlatform(ctx)
+			value = strconv.AppendBool(nil, prompts)
 		case "probe":
 			err = k.Probe(ctx)
 		case "load":

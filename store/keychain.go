@@ -34,9 +34,9 @@ type Keychain struct {
 	// PromptTimeout bounds each step of a call for which the keychain may ask the
 	// person for a password; 0 means 60 seconds.
 	PromptTimeout time.Duration
-	// Waiting is called once for a call that takes longer than a second, with
-	// the name of the keychain; nil for nothing. The person may be looking for
-	// a window that asks for a password.
+	// Waiting is called once for a call that may have to wait for the person and
+	// has done so for a second, with the name of the keychain; nil for nothing.
+	// The person may be looking for a window that asks for a password.
 	Waiting func(name string)
 
 	ring  ring                                            // nil means go-keyring
@@ -172,40 +172,6 @@ func (k *Keychain) system() string {
 		return k.goos
 	}
 	return runtime.GOOS
-}
-
-// ready finds out whether the keychain may be called, and how long a call may
-// take. go-keyring must not be called before: without a session bus it starts
-// stray daemons, and with a dead one it never returns.
-func (k *Keychain) ready(ctx context.Context) (limit time.Duration, err error) {
-	if err := ctx.Err(); err != nil {
-		return 0, err
-	}
-	limit, promptLimit := k.Timeout, k.PromptTimeout
-	if limit == 0 {
-		limit = defaultTimeout
-	}
-	if promptLimit == 0 {
-		promptLimit = defaultPromptTimeout
-	}
-	k.mu.Lock()
-	stuck := k.stuck > 0
-	k.mu.Unlock()
-	if stuck {
-		return 0, k.unavailable(TimedOut, errors.New("an earlier call has not come back"))
-	}
-	probe := k.probe
-	if probe == nil {
-		probe = probePlatform
-	}
-	prompts, err := probe(ctx)
-	if err != nil {
-		return 0, err
-	}
-	if prompts {
-		return max(limit, promptLimit), nil
-	}
-	return limit, nil
 }
 
 func (k *Keychain) unavailable(reason Reason, err error) error {

@@ -24,52 +24,47 @@ const (
 	errNameHasNoOwner   = "org.freedesktop.DBus.Error.NameHasNoOwner"
 )
 
-// probeTimeout bounds the whole probe. It usually takes one or two milliseconds.
+// probeTimeout bounds the questions to the service. They usually take less than a
+// millisecond.
 const probeTimeout = 2 * time.Second
 
-// probePlatform asks the session bus, on a connection of its own, whether there
-// is a Secret Service that can be used. It starts nothing and makes nothing ask
-// for a password. prompts says that the service may ask, and somebody can
-// answer.
+// probePlatform asks the session bus whether there is a Secret Service that can
+// be used. It starts nothing and makes nothing ask for a password. prompts says
+// that the service may ask, and somebody can answer.
+//
+// The connection is the one that go-keyring will use, so nothing is done twice. A
+// bus that takes connections and says nothing keeps both waiting for ever.
 func probePlatform(ctx context.Context) (prompts bool, err error) {
-	probing, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	type answer struct {
-		prompts bool
-		err     error
-	}
-	answers := make(chan answer, 1)
-	go func() { // as connecting takes no context
-		prompts, err := askBus(probing)
-		answers <- answer{prompts, err}
-	}()
-	select {
-	case a := <-answers:
-		if probing.Err() == nil {
-			return a.prompts, a.err
-		}
-	case <-probing.Done():
-	}
-	if err := ctx.Err(); err != nil {
-		return false, err
-	}
-	return false, timedOut(secretService, probeTimeout)
-}
-
-func askBus(ctx context.Context) (prompts bool, err error) {
-	// This finds the address as go-keyring does, without its last resort,
-	// dbus-launch. It ends up in the environment, so that go-keyring finds it.
-	bus, err := dbus.SessionBusPrivateNoAutoStartup(dbus.WithContext(ctx))
-	if err != nil {
+	if err := findBus(); err != nil {
 		return false, absent("there is no session bus: %w", err)
 	}
-	defer bus.Close()
-	if err := bus.Auth(nil); err != nil {
-		return false, absent("the session bus does not let us in: %w", err)
+	bus, err := dbus.SessionBus()
+	if err != nil {
+		return false, absent("the session bus cannot be used: %w", err)
 	}
-	if err := bus.Hello(); err != nil {
-		return false, absent("the session bus does not let us in: %w", err)
+	asking, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	prompts, err = askBus(asking, bus)
+	if asking.Err() != nil && ctx.Err() == nil {
+		return false, timedOut(secretService, probeTimeout)
 	}
+	return prompts, err
+}
+
+// findBus finds the address of the bus as go-keyring does, but without its last
+// resort, dbus-launch. It ends up in the environment, where go-keyring finds it.
+func findBus() error {
+	if address := os.Getenv("DBUS_SESSION_BUS_ADDRESS"); address != "" && address != "autolaunch:" {
+		return nil
+	}
+	bus, err := dbus.SessionBusPrivateNoAutoStartup()
+	if err != nil {
+		return err
+	}
+	return bus.Close()
+}
+
+func askBus(ctx context.Context, bus *dbus.Conn) (prompts bool, err error) {
 	// The usual collection is asked for its state before it is known to be
 	// there, which saves a round trip.
 	login := property(ctx, bus, loginCollection, collectionInterface, "Locked")
