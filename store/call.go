@@ -10,13 +10,13 @@ import (
 // A call is one use of the keychain under way: a look whether there is one, and
 // then any number of steps, in a goroutine of their own. Keychain.mu guards it.
 type call struct {
-	outcome  chan outcome  // has room for one, so that nobody need listen
-	asking   chan struct{} // closed when the person may be asked for a password
-	progress chan struct{} // has room for one: a step has ended
-	ended    bool
-	givenUp  bool          // no step may begin any more
-	stuck    bool          // counted in Keychain.stuck
-	writing  chan struct{} // closed at the end of the write under way, nil for none
+	outcome chan outcome  // has room for one, so that nobody need listen
+	asking  chan struct{} // closed when the person may be asked for a password
+	step    time.Time     // when the step under way began
+	ended   bool
+	givenUp bool          // no step may begin any more
+	stuck   bool          // counted in Keychain.stuck
+	writing chan struct{} // closed at the end of the write under way, nil for none
 }
 
 type outcome struct {
@@ -52,9 +52,7 @@ func (k *Keychain) call(ctx context.Context, do func(*steps) ([]byte, error)) ([
 		case <-asking:
 			asking, waiting = nil, time.After(waitingAfter)
 			limit = max(limit, cmp.Or(k.PromptTimeout, defaultPromptTimeout))
-			over.Reset(limit)
-		case <-c.progress:
-			over.Reset(limit)
+			over.Reset(k.left(c, limit))
 		case <-waiting:
 			if k.Waiting != nil {
 				k.Waiting(k.Name())
@@ -63,10 +61,21 @@ func (k *Keychain) call(ctx context.Context, do func(*steps) ([]byte, error)) ([
 			k.giveUp(c, false)
 			return nil, ctx.Err()
 		case <-over.C:
+			if left := k.left(c, limit); left > 0 {
+				over.Reset(left) // for a step that began meanwhile
+				continue
+			}
 			k.giveUp(c, true)
 			return nil, timedOut(k.Name(), limit)
 		}
 	}
+}
+
+// left is how much of its time the step under way has left.
+func (k *Keychain) left(c *call, limit time.Duration) time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return time.Until(c.step.Add(limit))
 }
 
 // blocked returns an error if a call cannot be made now.
@@ -93,7 +102,7 @@ func (k *Keychain) line() chan struct{} {
 // for ever for a daemon that is stopped, for one that dies while it asks for a
 // password, and for a prompt that nobody answers. Its caller has the turn.
 func (k *Keychain) start(ctx context.Context, turn <-chan struct{}, do func(*steps) ([]byte, error)) *call {
-	c := &call{outcome: make(chan outcome, 1), asking: make(chan struct{}), progress: make(chan struct{}, 1)}
+	c := &call{outcome: make(chan outcome, 1), asking: make(chan struct{}), step: time.Now()}
 	go func() {
 		var o outcome
 		if o.err = k.ready(ctx, c); o.err == nil {

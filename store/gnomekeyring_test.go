@@ -85,7 +85,7 @@ func lockGnomeKeyring(t *testing.T, bus *dbus.Conn) {
 func gnomeItems(t *testing.T, bus *dbus.Conn) int {
 	t.Helper()
 	var items []dbus.ObjectPath
-	if err := property(t.Context(), bus, loginCollection, collectionInterface, "Items").store(&items); err != nil {
+	if err := property(t.Context(), bus, loginCollection, collectionInterface, "Items", &items); err != nil {
 		t.Fatal(err)
 	}
 	return len(items)

@@ -64,41 +64,47 @@ func findBus() error {
 	return bus.Close()
 }
 
+// askBus asks for the state of the usual collection before it is known to be
+// there: nearly always, that is all there is to ask.
 func askBus(ctx context.Context, bus *dbus.Conn) (prompts bool, err error) {
-	// The usual collection is asked for its state before it is known to be
-	// there, which saves a round trip.
-	login := property(ctx, bus, loginCollection, collectionInterface, "Locked")
+	locked, err := isLocked(ctx, bus, loginCollection)
+	if err == nil && !locked {
+		return false, nil
+	}
 	var collections []dbus.ObjectPath
-	err = property(ctx, bus, secretsPath, secretsInterface, "Collections").store(&collections)
+	err = property(ctx, bus, secretsPath, secretsInterface, "Collections", &collections)
 	if dbusError, ok := errors.AsType[dbus.Error](err); ok && slices.Contains([]string{errServiceUnknown, errNameHasNoOwner}, dbusError.Name) {
 		return startable(ctx, bus)
 	}
 	if err != nil {
 		return false, &UnavailableError{Reason: Failed, Backend: secretService, Err: err}
 	}
-	return lockState(ctx, bus, collections, login)
+	return lockState(ctx, bus, collections)
 }
 
 func absent(format string, args ...any) error {
 	return &UnavailableError{Reason: Absent, Backend: secretService, Err: fmt.Errorf(format, args...)}
 }
 
-// A reading is a property that was asked for.
-type reading struct{ call *dbus.Call }
-
 // property asks for a property, without starting what owns it.
-func property(ctx context.Context, bus *dbus.Conn, path dbus.ObjectPath, iface, name string) reading {
-	return reading{bus.Object(secretsName, path).
-		GoWithContext(ctx, "org.freedesktop.DBus.Properties.Get", dbus.FlagNoAutoStart, make(chan *dbus.Call, 1), iface, name)}
-}
-
-// store waits for the property.
-func (r reading) store(value any) error {
+func property(ctx context.Context, bus *dbus.Conn, path dbus.ObjectPath, iface, name string, value any) error {
 	var v dbus.Variant
-	if err := (<-r.call.Done).Store(&v); err != nil {
+	get := bus.Object(secretsName, path).
+		Go("org.freedesktop.DBus.Properties.Get", dbus.FlagNoAutoStart, make(chan *dbus.Call, 1), iface, name)
+	select {
+	case <-get.Done:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := get.Store(&v); err != nil {
 		return err
 	}
 	return v.Store(value)
+}
+
+func isLocked(ctx context.Context, bus *dbus.Conn, collection dbus.ObjectPath) (locked bool, err error) {
+	err = property(ctx, bus, collection, collectionInterface, "Locked", &locked)
+	return locked, err
 }
 
 // startable tells whether the bus would start a service when it is called. A
@@ -116,9 +122,9 @@ func startable(ctx context.Context, bus *dbus.Conn) (prompts bool, err error) {
 
 // lockState looks at the collection that go-keyring will use: login, or else
 // the default one.
-func lockState(ctx context.Context, bus *dbus.Conn, collections []dbus.ObjectPath, state reading) (prompts bool, err error) {
-	if !slices.Contains(collections, loginCollection) {
-		var path dbus.ObjectPath
+func lockState(ctx context.Context, bus *dbus.Conn, collections []dbus.ObjectPath) (prompts bool, err error) {
+	path := loginCollection
+	if !slices.Contains(collections, path) {
 		err := bus.Object(secretsName, secretsPath).
 			CallWithContext(ctx, secretsInterface+".ReadAlias", dbus.FlagNoAutoStart, "default").Store(&path)
 		switch missing := err != nil || path == "/"; {
@@ -127,10 +133,9 @@ func lockState(ctx context.Context, bus *dbus.Conn, collections []dbus.ObjectPat
 		case missing:
 			return false, absent("it has no collection, and there is no display to make one on")
 		}
-		state = property(ctx, bus, path, collectionInterface, "Locked")
 	}
-	var locked bool
-	if err := state.store(&locked); err != nil {
+	locked, err := isLocked(ctx, bus, path)
+	if err != nil {
 		return false, &UnavailableError{Reason: Failed, Backend: secretService, Err: err}
 	}
 	switch {

@@ -60,9 +60,9 @@ func (s *fakeService) start(t *testing.T, names ...string) *child {
 	s.killBus = func() { syscall.Kill(int(pid), syscall.SIGKILL) }
 	t.Cleanup(func() { close(s.over) })
 	for path, objects := range map[dbus.ObjectPath]map[string]any{
-		secretsPath:     {secretsInterface: fakeRoot{s}, "org.freedesktop.DBus.Properties": fakeProperties{s}},
-		loginCollection: {collectionInterface: fakeCollection{s}, "org.freedesktop.DBus.Properties": fakeProperties{s}},
-		walletPath:      {"org.freedesktop.DBus.Properties": fakeProperties{s}},
+		secretsPath:     {secretsInterface: fakeRoot{s}, "org.freedesktop.DBus.Properties": fakeProperties{s, secretsPath}},
+		loginCollection: {collectionInterface: fakeCollection{s}, "org.freedesktop.DBus.Properties": fakeProperties{s, loginCollection}},
+		walletPath:      {"org.freedesktop.DBus.Properties": fakeProperties{s, walletPath}},
 		aliasPath:       {collectionInterface: fakeCollection{s}},
 		promptPath:      {"org.freedesktop.Secret.Prompt": fakePrompt{s}},
 		sessionPath:     {"org.freedesktop.Secret.Session": fakeSession{}},
@@ -110,11 +110,16 @@ func (s fakeRoot) Unlock(paths []dbus.ObjectPath) ([]dbus.ObjectPath, dbus.Objec
 	return paths, noPrompt, nil
 }
 
-type fakeProperties struct{ *fakeService }
+type fakeProperties struct {
+	*fakeService
+	path dbus.ObjectPath
+}
 
 func (s fakeProperties) Get(_, name string) (dbus.Variant, *dbus.Error) {
 	s.hear("Get")
 	switch {
+	case name == "Locked" && (s.noCollection || s.alias != (s.path == walletPath)):
+		return dbus.Variant{}, dbus.NewError("org.freedesktop.DBus.Error.UnknownObject", nil)
 	case name == "Locked":
 		return dbus.MakeVariant(s.locked), nil
 	case s.alias:

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // attempts is how often a step is taken that only failed because another process
@@ -107,12 +108,8 @@ func (s *steps) end() {
 	s.call.writing = nil
 	if s.call.givenUp {
 		s.keychain.unsettled = nil
-		return
 	}
-	select {
-	case s.call.progress <- struct{}{}:
-	default: // the last one was not noticed yet
-	}
+	s.call.step = time.Now()
 }
 
 // try makes a panic an error: go-keyring does not expect the bus to end while it
