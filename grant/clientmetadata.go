@@ -128,6 +128,7 @@ func (m *ClientMetadata) withDefaults(as *AuthorizationServer, c *Client) *Clien
 	full.TokenEndpointAuthSigningAlg = cmp.Or(full.TokenEndpointAuthSigningAlg, c.TokenEndpointAuthSigningAlg)
 	full.IDTokenSignedResponseAlg = cmp.Or(full.IDTokenSignedResponseAlg, c.IDTokenSignedResponseAlg)
 	full.UserinfoSignedResponseAlg = cmp.Or(full.UserinfoSignedResponseAlg, c.UserinfoSignedResponseAlg)
+	full.AuthorizationSignedResponseAlg = cmp.Or(full.AuthorizationSignedResponseAlg, c.AuthorizationSignedResponseAlg)
 	if full.GrantTypes == nil {
 		full.GrantTypes = []string{"authorization_code"}
 		if as.GrantTypesSupported == nil || slices.Contains(as.GrantTypesSupported, "refresh_token") {

@@ -212,6 +212,60 @@ func TestDeviceFlowMaxAge(t *testing.T) {
 	})(t)
 }
 
+// O31: a nonce is asked for with the first proof, and waits for its time.
+func TestDeviceFlowDPoP(t *testing.T) {
+	bound := always(200, `{"access_token":"token","token_type":"DPoP"}`)
+	again := always(400, `{"error":"use_dpop_nonce"}`, "DPoP-Nonce", "n-2")
+	withoutNonce := always(400, `{"error":"use_dpop_nonce"}`)
+	challenge := always(401, "", "WWW-Authenticate", `DPoP error="use_dpop_nonce"`, "DPoP-Nonce", "n-2")
+	for _, test := range []struct {
+		name    string
+		bearer  bool // the client sends no proofs
+		answers []endpoint
+		asked   int
+		want    string
+	}{
+		{"once", false, []endpoint{again, bound}, 2, "ok"},
+		{"in a challenge", false, []endpoint{challenge, bound}, 2, "ok"},
+		{"once again later", false, []endpoint{again, pending("authorization_pending"), again, bound}, 4, "ok"},
+		{"twice", false, []endpoint{again, again}, 2, "refused use_dpop_nonce"},
+		{"without a nonce", false, []endpoint{withoutNonce}, 1, "refused use_dpop_nonce"},
+		{"without a proof", true, []endpoint{again}, 1, "refused use_dpop_nonce"},
+	} {
+		t.Run(test.name, inBubble(func(t *testing.T) {
+			p, client := newDevice(nil)
+			client.Scopes, client.DPoPBoundAccessTokens = nil, !test.bearer
+			s := &pollScript{start: time.Now(), answers: test.answers}
+			p.token = s.answer
+			flow, err := client.AuthorizeDevice(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			token, err := flow.Wait(t.Context())
+			wantOutcome(t, err, test.want)
+			if len(s.asked) != test.asked || s.asked[len(s.asked)-1] != time.Duration(test.asked)*5*time.Second {
+				t.Errorf("asked at %v", s.asked)
+			}
+			if p.one(t, "/device").header.Get("DPoP") != "" {
+				t.Error("R179: a proof was sent to the device authorization endpoint")
+			}
+			if err != nil {
+				return
+			}
+			seen := p.requests("/token")
+			first, key := openProof(t, seen[0].header.Get("DPoP"))
+			last, sameKey := openProof(t, seen[len(seen)-1].header.Get("DPoP"))
+			if key != sameKey || token.DPoP.Thumbprint() != key || token.TokenType != "dpop" || first["nonce"] != nil || last["nonce"] != "n-2" || first["jti"] == last["jti"] {
+				t.Errorf("proofs %v and %v with the keys %s and %s, token %q %s", first, last, key, sameKey, token.TokenType, token.DPoP.Thumbprint())
+			}
+		}))
+	}
+	_, client := newDevice(nil)
+	client.DPoPBoundAccessTokens, client.Server.DPoPSigningAlgValuesSupported = true, []string{"x"}
+	_, err := client.AuthorizeDevice(t.Context())
+	wantOutcome(t, err, "OAUTH_UNSUPPORTED_OPERATION metadata.dpop_signing_alg_values_supported")
+}
+
 // Without openid nothing but the access token is demanded.
 func TestDeviceFlowOfPlainOAuth(t *testing.T) {
 	inBubble(func(t *testing.T) {

@@ -52,8 +52,10 @@ func (r *Registration) Apply(c *Client) {
 	c.TokenEndpointAuthSigningAlg = cmp.Or(m.TokenEndpointAuthSigningAlg, c.TokenEndpointAuthSigningAlg)
 	c.IDTokenSignedResponseAlg = cmp.Or(m.IDTokenSignedResponseAlg, c.IDTokenSignedResponseAlg)
 	c.UserinfoSignedResponseAlg = cmp.Or(m.UserinfoSignedResponseAlg, c.UserinfoSignedResponseAlg)
+	c.AuthorizationSignedResponseAlg = cmp.Or(m.AuthorizationSignedResponseAlg, c.AuthorizationSignedResponseAlg)
 	c.RequireAuthTime = c.RequireAuthTime || m.RequireAuthTime
 	c.DefaultMaxAge = cmp.Or(m.DefaultMaxAge, c.DefaultMaxAge)
+	c.DPoPBoundAccessTokens = c.DPoPBoundAccessTokens || m.DPoPBoundAccessTokens
 	c.RequirePushedAuthorizationRequests = c.RequirePushedAuthorizationRequests || m.RequirePushedAuthorizationRequests
 }
 
