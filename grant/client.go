@@ -14,11 +14,13 @@
 // Exchange leaves nothing to forget: state, iss, PKCE, nonce, and the ID token
 // with its signature are checked, always, in the order that the
 // specifications demand. There is no option to skip one of them.
+//
 // Client.Register gets a client ID from a server that gives them out (RFC 7591).
 // Where there is no browser on this machine, Client.AuthorizeDevice signs in with
 // one on another device (RFC 8628). Client.Refresh gets the next access token
-// without the person, Client.Userinfo asks who the person is, and Client.Revoke
-// ends a token. Token.Authorize puts it into a request to any API.
+// without the person, and Client.Userinfo asks who the person is. Client.Revoke
+// ends a token, and Client.EndSessionURL signs the person out at the provider.
+// Token.Authorize puts a token into a request to any API.
 //
 // With Client.DPoPBoundAccessTokens, tokens are bound to a private key, which is
 // part of what is stored of a Token. A client with a key or a certificate of its own
