@@ -117,9 +117,11 @@ type mac struct {
 	hash crypto.Hash
 }
 
+var hs256 = mac{"HS256", crypto.SHA256}
+
 // newMAC chooses as newSigner does.
 func newMAC(pinned string, offered []string) (mac, error) {
-	for _, m := range []mac{{"HS256", crypto.SHA256}, {"HS384", crypto.SHA384}, {"HS512", crypto.SHA512}} {
+	for _, m := range []mac{hs256, {"HS384", crypto.SHA384}, {"HS512", crypto.SHA512}} {
 		if pinned == m.alg || pinned == "" && (offered == nil || slices.Contains(offered, m.alg)) {
 			return m, nil
 		}
@@ -135,8 +137,12 @@ func (m mac) sign(secret Secret, claims map[string]any) (string, error) {
 		return "", err
 	}
 	return compactJWS(map[string]any{"alg": m.alg}, payload, func(input []byte) ([]byte, error) {
-		h := hmac.New(m.hash.New, []byte(secret))
-		h.Write(input)
-		return h.Sum(nil), nil
+		return m.sum(secret, input), nil
 	})
+}
+
+func (m mac) sum(secret Secret, input []byte) []byte {
+	h := hmac.New(m.hash.New, []byte(secret))
+	h.Write(input)
+	return h.Sum(nil)
 }

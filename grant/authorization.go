@@ -85,7 +85,7 @@ func (c *Client) checkLogin(as *AuthorizationServer) error {
 	if err := assertHeader(c.Header); err != nil {
 		return err
 	}
-	if err := cmp.Or(c.checkParameters(), c.checkAuth(as), c.checkDPoP(as)); err != nil {
+	if err := cmp.Or(c.checkParameters(), c.checkAuth(as), c.checkHS256(), c.checkDPoP(as)); err != nil {
 		return err
 	}
 	if methods := as.CodeChallengeMethodsSupported; methods != nil && !slices.Contains(methods, "S256") {
@@ -112,7 +112,7 @@ func (c *Client) endpoints(as *AuthorizationServer) []string {
 	if c.pushes(as) {
 		names = append(names, "pushed_authorization_request_endpoint")
 	}
-	if c.signedResponse() || slices.Contains(c.scopes(), "openid") {
+	if c.signedResponse() || c.signedIDToken() {
 		names = append(names, "jwks_uri")
 	}
 	return names
@@ -167,7 +167,7 @@ func (f *Flow) made() bool { return f != nil && f.secret != nil }
 // browser is on its way, and wait for it to return. It is best effort: what
 // fails here is tried again by Exchange.
 func (f *Flow) Warm(ctx context.Context) {
-	if f.made() && (f.secret().nonce != "" || f.client.signedResponse()) {
+	if f.made() && (f.client.signedIDToken() || f.client.signedResponse()) {
 		keys := keySource{httpClient: f.client.httpClient(nil), insecure: f.client.AllowInsecureRequests}
 		keys.prefetch(ctx, f.as, f.client)
 	}

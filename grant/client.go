@@ -40,9 +40,9 @@
 // Endpoints that are not https (http only on a loopback host, and only with
 // AllowInsecureRequests). Metadata of another issuer. Servers that list PKCE
 // methods without S256. Redirects without the right state and iss. ID tokens
-// that are unsigned, signed with a shared secret or with an algorithm that was
-// not agreed on. Redirects of endpoints, answers over 1 MiB, and answers that
-// take longer than 30 seconds.
+// that are unsigned, signed with an algorithm that was not agreed on, or with a
+// shared secret where the client does not say so. Redirects of endpoints, answers
+// over 1 MiB, and answers that take longer than 30 seconds.
 //
 // What only differs in form is accepted: token types in any case, a missing or
 // quoted expires_in, a missing scope, a wrong content type on good JSON. The
@@ -172,7 +172,9 @@ type Client struct {
 	AuthorizationSignedResponseAlg string
 
 	// IDTokenSignedResponseAlg pins the algorithm of ID tokens. Empty: one of
-	// those that the server lists, or else RS256.
+	// those that the server lists, or else RS256. HS256 is accepted only when it is
+	// named here, and needs a ClientSecret of 32 bytes or more that nobody else
+	// has, so not one that every copy of a program holds.
 	IDTokenSignedResponseAlg string
 	// UserinfoSignedResponseAlg is the algorithm of signed userinfo responses. It
 	// makes the signature mandatory. Empty: a signed response is taken with one of

@@ -82,11 +82,19 @@ func (c *Client) checkDevice(as *AuthorizationServer) error {
 	if err := c.assert(); err != nil {
 		return err
 	}
-	if err := cmp.Or(c.checkParameters(), c.checkAuth(as), c.checkDPoP(as)); err != nil {
+	if err := cmp.Or(c.checkParameters(), c.checkAuth(as), c.checkHS256(), c.checkDPoP(as)); err != nil {
 		return err
 	}
-	_, err := as.endpoint("token_endpoint", c, c.AllowInsecureRequests)
-	return err
+	names := []string{"token_endpoint"}
+	if c.signedIDToken() {
+		names = append(names, "jwks_uri")
+	}
+	for _, name := range names {
+		if _, err := as.endpoint(name, c, c.AllowInsecureRequests); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Format prints a placeholder for every verb.

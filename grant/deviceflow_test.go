@@ -325,6 +325,8 @@ func TestAuthorizeDeviceOutcomes(t *testing.T) {
 	}{
 		{"no device endpoint", func(c *grant.Client) { c.Server.DeviceAuthorizationEndpoint = "" }, nil, noEndpoint, 0},
 		{"no token endpoint, found before", func(c *grant.Client) { c.Server.TokenEndpoint = "" }, nil, noEndpoint, 0},
+		{"no keys for the ID token, found before", func(c *grant.Client) { c.Server.JWKSURI = "" }, nil, noEndpoint, 0},
+		{"HS256 without a secret, found before", func(c *grant.Client) { c.IDTokenSignedResponseAlg = "HS256" }, nil, "argument", 0},
 		{"no client_id", func(c *grant.Client) { c.ClientID = "" }, nil, "argument", 0},
 		{"max_age negative", func(c *grant.Client) { c.MaxAge = new(-1) }, nil, "argument", 0},
 		{"max_age without openid", func(c *grant.Client) { c.MaxAge, c.Scopes = new(1), nil }, nil, "argument", 0},

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"crypto"
+	"crypto/hmac"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -76,8 +78,7 @@ type idTokenChecks struct {
 // signature, which may cost a request for the keys.
 func (p *tokenProcessor) verifyIDToken(ctx context.Context, raw string, accessToken Secret) (*IDToken, error) {
 	t, err := parseJWT(kindIDToken, raw, func(t *jwt) error {
-		// OpenID Connect Core 1.0, section 3.1.3.7, number 7.
-		return cmp.Or(checkAlg(t, p.client.IDTokenSignedResponseAlg, p.as.IDTokenSigningAlgValuesSupported, "RS256"), checkCrit(t))
+		return cmp.Or(p.checkAlg(t), checkCrit(t))
 	})
 	if err != nil {
 		return nil, err
@@ -91,10 +92,50 @@ func (p *tokenProcessor) verifyIDToken(ctx context.Context, raw string, accessTo
 			return nil, err
 		}
 	}
-	if err := p.keys.verify(ctx, p.as, p.client, t); err != nil {
+	if err := p.verifySignature(ctx, t); err != nil {
 		return nil, err
 	}
 	return newIDToken(raw, t), nil
+}
+
+// checkAlg: OpenID Connect Core 1.0, section 3.1.3.7, numbers 7 and 8.
+func (p *tokenProcessor) checkAlg(t *jwt) error {
+	if t.alg == hs256.alg && p.client.verifiesHS256() {
+		return nil
+	}
+	return checkAlg(t, p.client.IDTokenSignedResponseAlg, p.as.IDTokenSigningAlgValuesSupported, "RS256")
+}
+
+func (p *tokenProcessor) verifySignature(ctx context.Context, t *jwt) error {
+	if t.alg != hs256.alg {
+		return p.keys.verify(ctx, p.as, p.client, t)
+	}
+	if !hmac.Equal(t.signature, hs256.sum(p.client.ClientSecret, []byte(t.signingInput))) {
+		return &CheckError{Check: t.kind.check("signature"), Code: codeInvalidResponse, Reason: "the signature of the " + t.kind.String() + " is wrong"}
+	}
+	return nil
+}
+
+// verifiesHS256 reports whether ID tokens are authenticated with the client's own
+// secret. The client has to say so: when the server's list did, a secret that is
+// no secret could forge them. "A key of the same size as the hash output ... or
+// larger MUST be used" (RFC 7518, section 3.2), as whoever sees a token could try
+// out shorter ones.
+func (c *Client) verifiesHS256() bool {
+	return c.IDTokenSignedResponseAlg == hs256.alg && len(c.ClientSecret) >= hs256.hash.Size()
+}
+
+// signedIDToken reports whether a login brings an ID token that needs the issuer's
+// keys.
+func (c *Client) signedIDToken() bool {
+	return slices.Contains(c.scopes(), "openid") && c.IDTokenSignedResponseAlg != hs256.alg
+}
+
+func (c *Client) checkHS256() error {
+	if c.IDTokenSignedResponseAlg == hs256.alg && !c.verifiesHS256() {
+		return argumentError("ID tokens with HS256 need a client secret of at least %d bytes", hs256.hash.Size())
+	}
+	return nil
 }
 
 // An idTokenChecker applies OpenID Connect Core 1.0, section 3.1.3.7. Numbers
@@ -185,7 +226,7 @@ func (c *idTokenChecker) atHash(accessToken Secret) error {
 		return nil
 	}
 	atHash, _ := c.jwt.claims.str("at_hash")
-	if !equal(atHash, halfHash(algorithms[c.jwt.alg].hash, string(accessToken))) {
+	if !equal(atHash, halfHash(c.jwt.hash(), string(accessToken))) {
 		return &CheckError{Check: checkIDTokenHash, Code: codeClaimComparison,
 			Reason: "the access token is not the one that the ID token speaks of"}
 	}

@@ -2,6 +2,7 @@ package grant
 
 import (
 	"bytes"
+	"crypto"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -108,6 +109,14 @@ func decodeBase64URL(s string) ([]byte, error) {
 		return nil, errors.New("line break in base64url")
 	}
 	return base64.RawURLEncoding.Strict().DecodeString(s)
+}
+
+// hash is that of the token's algorithm, which was checked.
+func (t *jwt) hash() crypto.Hash {
+	if t.alg == hs256.alg {
+		return hs256.hash
+	}
+	return algorithms[t.alg].hash
 }
 
 // checkAlg refuses an algorithm that was not agreed on: the pinned one wins over

@@ -26,7 +26,8 @@ const (
 )
 
 // An algorithm says which keys can verify it. HMAC and "none" are not here:
-// whoever could verify those could have made the token.
+// whoever could verify those could have made the token. For the one exception see
+// Client.verifiesHS256.
 type algorithm struct {
 	keyType, curve string
 	hash           crypto.Hash
