@@ -23,6 +23,7 @@ const (
 	maxBody        = 1 << 20 // bytes of a response body, after decompression
 	maxHeader      = 64 << 10
 	requestTimeout = 30 * time.Second
+	transportGrace = 5 * time.Second // for a transport to give up
 )
 
 // newHTTPClient returns the HTTP client of a Client that was given none. Its
@@ -41,61 +42,102 @@ func newHTTPClient() *http.Client {
 }
 
 // send makes one request and returns its response with the whole body read,
-// whatever the status is. It uses the transport of the client, as the client
-// itself would follow redirects and send cookies, and it ends after the client's
-// timeout, or after 30 seconds.
+// whatever the status is.
 func send(client *http.Client, req *http.Request) (*http.Response, error) {
-	timeout := requestTimeout
-	if client.Timeout > 0 {
-		timeout = client.Timeout
-	}
-	ctx, cancel := context.WithTimeout(req.Context(), timeout)
-	defer cancel()
 	sent := time.Now()
-	resp, err := roundTrip(client, req.WithContext(ctx))
-	if err != nil {
-		return nil, requestError(ctx, req, timeout, err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
-	if err != nil {
-		return nil, requestError(ctx, req, timeout, err)
-	}
-	if len(body) > maxBody {
-		return nil, tooLarge(resp, "the answer of "+printable(req.URL.Host))
-	}
-	resp.Body = &buffered{reader: bytes.NewReader(body), sent: sent}
-	resp.Request = req
-	return resp, nil
+	return do(client, req, func(resp *http.Response) error {
+		body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+		if err != nil {
+			return err
+		}
+		if len(body) > maxBody {
+			return tooLarge(resp, "the answer of "+printable(req.URL.Host), "1 MiB")
+		}
+		resp.Body = &buffered{reader: bytes.NewReader(body), sent: sent}
+		return nil
+	})
 }
 
 // sendForHeader makes one request as send does, and leaves the body, which may
 // have no end.
 func sendForHeader(client *http.Client, req *http.Request) (*http.Response, error) {
+	return do(client, req, func(*http.Response) error { return nil })
+}
+
+// do makes one request. It uses the transport of the client, as the client itself
+// would follow redirects and send cookies. It ends after the client's timeout, or
+// after 30 seconds, or with the context. A transport that does not care for the
+// context is left behind, with the goroutine, which ends when the transport does.
+func do(client *http.Client, req *http.Request, read func(*http.Response) error) (*http.Response, error) {
 	timeout := requestTimeout
 	if client.Timeout > 0 {
 		timeout = client.Timeout
 	}
 	ctx, cancel := context.WithTimeout(req.Context(), timeout)
 	defer cancel()
-	resp, err := roundTrip(client, req.WithContext(ctx))
-	if err != nil {
-		return nil, requestError(ctx, req, timeout, err)
+	answers := make(chan answer, 1) // so that who comes late need not wait
+	go func() { answers <- fetch(client.Transport, req.WithContext(ctx), read) }()
+	a := await(ctx, answers)
+	if _, ours := errors.AsType[*CheckError](a.err); a.err != nil && !ours {
+		return nil, requestError(ctx, req, timeout, a.err)
 	}
-	resp.Body.Close()
-	return resp, nil
+	if a.err != nil {
+		return nil, a.err
+	}
+	a.resp.Request = req
+	return a.resp, nil
 }
 
-func roundTrip(client *http.Client, req *http.Request) (*http.Response, error) {
-	transport := client.Transport
+type answer struct {
+	resp *http.Response
+	err  error
+}
+
+// await gives a transport time to notice that the context has ended.
+func await(ctx context.Context, answers <-chan answer) answer {
+	select {
+	case a := <-answers:
+		return a
+	case <-ctx.Done():
+	}
+	grace := time.NewTimer(transportGrace)
+	defer grace.Stop()
+	select {
+	case a := <-answers:
+		return a
+	case <-grace.C:
+		return answer{err: ctx.Err()}
+	}
+}
+
+func fetch(transport http.RoundTripper, req *http.Request, read func(*http.Response) error) answer {
 	if transport == nil {
 		transport = http.DefaultTransport
 	}
 	resp, err := transport.RoundTrip(req)
-	if err == nil && (resp == nil || resp.Body == nil) {
-		return nil, errors.New("the HTTP transport returned no response")
+	if err != nil {
+		return answer{err: err}
 	}
-	return resp, err
+	if resp == nil || resp.Body == nil {
+		return answer{err: errors.New("the HTTP transport returned no response")}
+	}
+	defer resp.Body.Close()
+	if headerSize(resp.Header) > maxHeader { // other transports than ours have other limits
+		return answer{err: tooLarge(resp, "the header of "+printable(req.URL.Host), "64 KiB")}
+	}
+	if err := read(resp); err != nil {
+		return answer{err: err}
+	}
+	return answer{resp: resp}
+}
+
+func headerSize(header http.Header) (size int) {
+	for name, values := range header {
+		for _, value := range values {
+			size += len(name) + len(value)
+		}
+	}
+	return size
 }
 
 // requestError says which request failed, without its query. The transport
@@ -111,8 +153,8 @@ func requestError(ctx context.Context, req *http.Request, timeout time.Duration,
 	return err
 }
 
-func tooLarge(resp *http.Response, what string) error {
-	return &CheckError{Check: checkBodySize, Code: codeInvalidResponse, Status: resp.StatusCode, Reason: what + " is larger than 1 MiB"}
+func tooLarge(resp *http.Response, what, limit string) error {
+	return &CheckError{Check: checkBodySize, Code: codeInvalidResponse, Status: resp.StatusCode, Reason: what + " is larger than " + limit}
 }
 
 // buffered is a body that has left the network.
@@ -201,7 +243,7 @@ func readBody(resp *http.Response) ([]byte, error) {
 		return nil, err
 	}
 	if len(body) > maxBody {
-		return nil, tooLarge(resp, "the answer")
+		return nil, tooLarge(resp, "the answer", "1 MiB")
 	}
 	return body, nil
 }

@@ -2,6 +2,7 @@ package grant_test
 
 import (
 	"compress/gzip"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/oauth-login/oauth-login/grant"
@@ -174,6 +176,76 @@ func TestCallersTimeout(t *testing.T) {
 			t.Errorf("after %v: %v", took, err)
 		}
 	})(t)
+}
+
+// A transport that does not care for the context is left behind, and what it
+// brings later is closed.
+func TestTransportThatIgnoresTheContext(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		body := make(hourlyBody, 1)
+		for name, answer := range map[string]endpoint{
+			"no response": func(*http.Request) (*http.Response, error) { time.Sleep(time.Hour); return nil, errors.New("no route") },
+			"a late response": func(*http.Request) (*http.Response, error) {
+				time.Sleep(time.Hour)
+				return &http.Response{StatusCode: 200, Body: body}, nil
+			},
+			"a body without an end": func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: 200, Body: body}, nil
+			},
+		} {
+			p := newProvider("")
+			p.token = answer
+			client := newClient(p)
+			client.Server = newServer()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			start := time.Now()
+			_, err := client.Refresh(ctx, &grant.Token{RefreshToken: "r"})
+			if took := time.Since(start); took != 6*time.Second || !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s: after %v: %v", name, took, err)
+			}
+			start = time.Now()
+			_, err = client.Refresh(t.Context(), &grant.Token{RefreshToken: "r"})
+			if took := time.Since(start); took != 35*time.Second || !strings.Contains(fmt.Sprint(err), "no answer within 30s") {
+				t.Errorf("%s: after %v: %v", name, took, err)
+			}
+			time.Sleep(3 * time.Hour)
+			synctest.Wait()
+		}
+		if n := len(body); n != 1 {
+			t.Error("the body was not closed")
+		}
+	})(t)
+}
+
+// hourlyBody is a body that takes an hour for a byte. It notes that it was closed.
+type hourlyBody chan bool
+
+func (hourlyBody) Read(p []byte) (int, error) { time.Sleep(time.Hour); return 0, io.EOF }
+
+func (b hourlyBody) Close() error {
+	select {
+	case b <- true:
+	default:
+	}
+	return nil
+}
+
+// A transport may take headers that ours would not.
+func TestHeaderLimitOfOtherTransports(t *testing.T) {
+	for size, want := range map[int]string{60 << 10: "ok", 70 << 10: "OAUTH_INVALID_RESPONSE response.size"} {
+		_, client := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			for i := range 10 {
+				w.Header().Set(fmt.Sprint("Header-", i), strings.Repeat("x", size/10))
+			}
+			io.WriteString(w, `{"access_token":"token"}`)
+		})
+		transport := &http.Transport{MaxResponseHeaderBytes: 10 << 20}
+		client.HTTPClient = &http.Client{Transport: transport}
+		t.Cleanup(transport.CloseIdleConnections)
+		_, err := client.Refresh(t.Context(), &grant.Token{RefreshToken: "r"})
+		wantOutcome(t, err, want)
+	}
 }
 
 // A transport that breaks its contract is an error, not a panic.
