@@ -397,7 +397,7 @@ func BenchmarkEncryptedFileLoad(b *testing.B) {
 		}
 	})
 	b.Run("floor", func(b *testing.B) { // a program that only reads and decrypts
-		k, err := readIdentity(identity)
+		k, err := readIdentity(b.Context(), identity)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -440,7 +440,7 @@ func newIdentity(t testing.TB) string {
 
 func sealText(t testing.TB, identity, text string) []byte {
 	t.Helper()
-	k, err := readIdentity(identity)
+	k, err := readIdentity(t.Context(), identity)
 	if err != nil {
 		t.Fatal(err)
 	}

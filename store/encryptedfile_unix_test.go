@@ -3,6 +3,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -85,6 +86,27 @@ func TestEncryptedFileKeyIsPrivate(t *testing.T) {
 	}
 	giveAway(t, identity)
 	expectReason(t, "Probe with an identity of another user", e().Probe(t.Context()), Unsafe)
+}
+
+// TestPassphraseFileThatIsAPipe: one that nobody writes to can be left.
+func TestPassphraseFileThatIsAPipe(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := PassphraseFile(pipe)(ctx, false); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a silent pipe: %v", err)
+	}
+	// The reader that was left is the one that is served now.
+	if err := os.WriteFile(pipe, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	go os.WriteFile(pipe, []byte("correct horse\n"), 0)
+	if got, err := PassphraseFile(pipe)(t.Context(), false); err != nil || got != "correct horse" {
+		t.Errorf("a pipe: %d bytes, %v", len(got), err)
+	}
 }
 
 func TestEncryptedFileModes(t *testing.T) {

@@ -124,8 +124,8 @@ func parseKeys(text []byte) (*keys, error) {
 }
 
 // readIdentity reads the file of EncryptedFile.Identity.
-func readIdentity(path string) (*keys, error) {
-	text, err := readPrivate(path)
+func readIdentity(ctx context.Context, path string) (*keys, error) {
+	text, err := readPrivate(ctx, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &UnavailableError{Reason: Locked, Err: err,
 			Hint: "bring the file back, or make one: age-keygen -o " + shellWord(path)}
@@ -143,30 +143,32 @@ func readIdentity(path string) (*keys, error) {
 
 // readPrivate reads a file of a secret that the person has named. It may be
 // reached through a symbolic link, as secrets of containers are.
-func readPrivate(path string) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, &UnavailableError{Reason: Locked, Err: err, Hint: "bring the file back, or make it readable for this user"}
-	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.Mode().IsRegular() { // a pipe belongs to whoever has made it
-		if err := checkKeyOwner(path, info); err != nil {
+func readPrivate(ctx context.Context, path string) ([]byte, error) {
+	return abandonable(ctx, func() ([]byte, error) { // as a pipe may never end
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, &UnavailableError{Reason: Locked, Err: err, Hint: "bring the file back, or make it readable for this user"}
+		}
+		defer file.Close()
+		info, err := file.Stat()
+		if err != nil {
 			return nil, err
 		}
-	}
-	return io.ReadAll(io.LimitReader(file, identityMax))
+		if info.Mode().IsRegular() { // a pipe belongs to whoever has made it
+			if err := checkKeyOwner(path, info); err != nil {
+				return nil, err
+			}
+		}
+		return io.ReadAll(io.LimitReader(file, identityMax))
+	})
 }
 
 // PassphraseFile returns a function for EncryptedFile.Passphrase that reads the
 // passphrase from a file, which holds nothing else but a line break perhaps, and
 // which others must not be able to read.
 func PassphraseFile(path string) func(ctx context.Context, confirm bool) (grant.Secret, error) {
-	return func(context.Context, bool) (grant.Secret, error) {
-		text, err := readPrivate(path)
+	return func(ctx context.Context, _ bool) (grant.Secret, error) {
+		text, err := readPrivate(ctx, path)
 		return grant.Secret(strings.TrimRight(string(text), "\r\n")), err
 	}
 }
@@ -184,7 +186,7 @@ func (e *EncryptedFile) unlock(ctx context.Context, d *directory, create bool) (
 		if held != nil {
 			return held, nil
 		}
-		k, err := readIdentity(e.Identity)
+		k, err := readIdentity(ctx, e.Identity)
 		if err != nil {
 			return nil, err
 		}
@@ -310,8 +312,8 @@ func (e *EncryptedFile) settle(ctx context.Context, d *directory, k *keys) (sett
 	return settled, false, err
 }
 
-// abandonable returns when work has ended or ctx has. scrypt cannot be stopped,
-// but it ends.
+// abandonable returns when work has ended or ctx has. Work that cannot be stopped
+// goes on, and what comes of it is forgotten.
 func abandonable(ctx context.Context, work func() ([]byte, error)) ([]byte, error) {
 	type result struct {
 		data []byte

@@ -19,9 +19,9 @@ import (
 // (some keychains cannot tell). It is a directory with one small file per login
 // and holds no secret.
 //
-// The list is written before the first record and cleared after the last, so
-// that no login is ever out of sight: Add a profile, save its login, then Save
-// the profile. What a crash leaves is an entry without a login, for Prune.
+// A profile is listed before its login is stored (Enlist), and taken off the list
+// after that is deleted (Prune), so that no login is ever out of sight. What a
+// crash leaves is an entry without a login, for Prune.
 //
 // Errors are ErrNewer, those of the context, or an *UnavailableError.
 type Profiles struct {
@@ -43,8 +43,8 @@ type Profile struct {
 	Default bool `json:"-"`
 	// CACert is a file of certificates to trust beside the system's.
 	CACert string `json:"ca_cert,omitempty"`
-	// Place is where the login is, and Left a place that may hold another copy,
-	// which has to be deleted: the login is moving from one to the other.
+	// Place is where the login is. Left is a place that may hold another copy,
+	// which has to be deleted, because the login has moved or was about to.
 	Place Place `json:"place,omitzero"`
 	Left  Place `json:"left,omitzero"`
 	// Newer says that a newer version of this package has written the entry.
@@ -61,6 +61,10 @@ type Place struct {
 	Identity       string `json:"identity,omitempty"`
 	PassphraseFile string `json:"passphrase_file,omitempty"`
 }
+
+// Same reports whether a record that is saved at one place replaces the one at
+// the other.
+func (p Place) Same(other Place) bool { return p.Store == other.Store && p.Dir == other.Dir }
 
 const (
 	profilesName   = "list of logins"
@@ -82,11 +86,56 @@ func (p *Profiles) Add(ctx context.Context, profile Profile) error {
 
 // Save adds a profile, or replaces it, and makes it the default.
 func (p *Profiles) Save(ctx context.Context, profile Profile) error {
+	return p.Enlist(ctx, profile, func() error { return nil })
+}
+
+// Enlist does what Save does, together with a save that stores the login at
+// profile.Place. If save fails, the list is what it was. If the process dies, the
+// login is listed where it was before, with the new place to be left, or where it
+// is now, with the old one to be left; see Leave.
+func (p *Profiles) Enlist(ctx context.Context, profile Profile, save func() error) error {
 	return p.change(ctx, true, func(d *directory) error {
-		if err := writeProfile(d, profile); err != nil {
+		old, listed := readProfile(d, profile.file())
+		moving := listed && old.Place != (Place{}) && !profile.Place.Same(old.Place)
+		profile.Left = old.Left
+		pending := profile
+		if moving {
+			pending = old
+			pending.Left, profile.Left = profile.Place, old.Place
+		}
+		if err := writeProfile(d, pending); err != nil {
 			return err
 		}
+		if err := save(); err != nil {
+			if listed {
+				return errors.Join(err, writeProfile(d, old))
+			}
+			return errors.Join(err, d.remove(profile.file()))
+		}
+		if moving {
+			if err := writeProfile(d, profile); err != nil {
+				return err
+			}
+		}
 		return d.replace(defaultFile, []byte(profile.file()))
+	})
+}
+
+// Leave calls remove for the place that a login has to leave, if there is one,
+// and notes that it has. Nobody enlists the login there in between.
+func (p *Profiles) Leave(ctx context.Context, profile Profile, remove func(Place) error) error {
+	return p.change(ctx, false, func(d *directory) error {
+		listed, ok := readProfile(d, profile.file())
+		if !ok || listed.Left == (Place{}) {
+			return nil
+		}
+		if !listed.Left.Same(listed.Place) {
+			if err := remove(listed.Left); err != nil {
+				return err
+			}
+		}
+		listed.Left = Place{}
+		return writeProfile(d, listed)
 	})
 }
 
@@ -268,6 +317,9 @@ func refuseNewer(d *directory, name string) error {
 	}
 	return nil // also when it is damaged
 }
+
+// Key is the key under which a Store holds the login.
+func (p Profile) Key() string { return itemKey(p.Issuer, p.ClientID, p.Name) }
 
 // file is the name of a profile's file: its own writing would not do for every
 // file system.

@@ -212,6 +212,93 @@ func TestProfilesPruneIsExclusive(t *testing.T) {
 	}
 }
 
+// TestProfilesEnlist: the list and the login change together. The old place is
+// listed until the new one holds the login, and is left then.
+func TestProfilesEnlist(t *testing.T) {
+	p := &store.Profiles{Dir: filepath.Join(t.TempDir(), "profiles")}
+	keychain, files := store.Place{Store: "keychain"}, store.Place{Store: "encrypted-file", Dir: "/data"}
+	at := func(place, left store.Place) store.Profile {
+		return store.Profile{Issuer: "https://a.example", ClientID: "cli", Place: place, Left: left}
+	}
+	expect := func(when string, want ...store.Profile) {
+		t.Helper()
+		got := list(t, p)
+		for i := range got {
+			got[i].Default = false
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %+v, want %+v", when, got, want)
+		}
+	}
+	enlist := func(place store.Place, result error, during store.Profile) {
+		t.Helper()
+		called := false
+		err := p.Enlist(t.Context(), at(place, store.Place{}), func() error {
+			called = true
+			expect("during the save", during)
+			return result
+		})
+		if !called || !errors.Is(err, result) {
+			t.Errorf("called %v, error %v, want %v", called, err, result)
+		}
+	}
+	leave := func(result error, want ...store.Place) {
+		t.Helper()
+		var left []store.Place
+		err := p.Leave(t.Context(), at(keychain, files), func(place store.Place) error {
+			left = append(left, place)
+			return result
+		})
+		if !slices.Equal(left, want) || !errors.Is(err, result) {
+			t.Errorf("left %+v, %v; want %+v, %v", left, err, want, result)
+		}
+	}
+	trouble, none := errors.New("full"), store.Place{}
+
+	leave(nil)
+	enlist(keychain, trouble, at(keychain, none))
+	expect("after a first save that has failed")
+	if _, ok, err := p.Default(); ok || err != nil {
+		t.Errorf("default: %v, %v", ok, err)
+	}
+	enlist(keychain, nil, at(keychain, none))
+	expect("after a save", at(keychain, none))
+	if _, ok, err := p.Default(); !ok || err != nil {
+		t.Errorf("default: %v, %v", ok, err)
+	}
+	leave(nil)
+
+	enlist(files, trouble, at(keychain, files))
+	expect("after a move that has failed", at(keychain, none))
+	enlist(files, nil, at(keychain, files))
+	expect("after a move", at(files, keychain))
+	leave(trouble, keychain)
+	expect("after the old place could not be left", at(files, keychain))
+	enlist(files, nil, at(files, keychain))
+	expect("after another save", at(files, keychain))
+	leave(nil, keychain)
+	expect("in the end", at(files, none))
+}
+
+// TestProfilesLeaveNothingOfTheirOwn: a place is not left while it is the one of
+// the login, whatever the list says.
+func TestProfilesLeaveNothingOfTheirOwn(t *testing.T) {
+	p := &store.Profiles{Dir: t.TempDir()}
+	place := store.Place{Store: "encrypted-file", Dir: "/data", Identity: "/new"}
+	old := place
+	old.Identity = "/old"
+	profile := store.Profile{Issuer: "https://a.example", ClientID: "cli", Place: place, Left: old}
+	if err := p.Add(t.Context(), profile); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Leave(t.Context(), profile, func(store.Place) error { t.Error("the login was removed"); return nil }); err != nil {
+		t.Error(err)
+	}
+	if got := list(t, p); got[0].Left != (store.Place{}) {
+		t.Errorf("list = %+v", got)
+	}
+}
+
 // visible returns the names of the files in a directory, but the lock's.
 func visible(t *testing.T, dir string) (names []string) {
 	t.Helper()

@@ -89,6 +89,40 @@ func TestProfilesOfManyProcesses(t *testing.T) {
 	}
 }
 
+// TestProfilesKilledWhileMoving: however far a move has come, the login is listed
+// at a place that holds it, and the other is listed to be left.
+func TestProfilesKilledWhileMoving(t *testing.T) {
+	from, to := Place{Store: "encrypted-file", Dir: "/from"}, Place{Store: "encrypted-file", Dir: "/to"}
+	for change := 1; ; change++ {
+		p := &Profiles{Dir: filepath.Join(t.TempDir(), "profiles")}
+		profile := childProfile
+		profile.Place = from
+		if err := p.Save(t.Context(), profile); err != nil {
+			t.Fatal(err)
+		}
+		killed := killProfiles(t, p.Dir, "move", change)
+		profiles, err := p.List()
+		if err != nil || len(profiles) != 1 {
+			t.Fatalf("killed before change %d: %+v, %v", change, profiles, err)
+		}
+		_, err = os.Stat(filepath.Join(p.Dir, "saved"))
+		saved := err == nil // the new place holds it, too
+		switch got := profiles[0]; {
+		case got.Place == from && got.Left == to:
+		case got.Place == from && got.Left == (Place{}) && !saved:
+		case got.Place == to && got.Left == from && saved:
+		default:
+			t.Errorf("killed before change %d, saved %v: %+v", change, saved, got)
+		}
+		if !killed {
+			if change < 15 || profiles[0].Place != to {
+				t.Errorf("after %d changes: %+v", change-1, profiles)
+			}
+			return
+		}
+	}
+}
+
 var childProfile = Profile{Issuer: "https://a.example", ClientID: "cli", Name: "child"}
 
 func contains(profiles []Profile, want Profile) bool {
@@ -138,6 +172,12 @@ func TestProfilesChild(t *testing.T) {
 		err = p.Save(t.Context(), childProfile)
 	case "remove":
 		err = p.Remove(t.Context(), childProfile)
+	case "move":
+		profile := childProfile
+		profile.Place = Place{Store: "encrypted-file", Dir: "/to"}
+		err = p.Enlist(t.Context(), profile, func() error {
+			return os.WriteFile(filepath.Join(p.Dir, "saved"), nil, 0o600)
+		})
 	case "check":
 		err = p.Check(t.Context())
 	default:
