@@ -126,9 +126,8 @@ func parseKeys(text []byte) (*keys, error) {
 // readIdentity reads the file of EncryptedFile.Identity.
 func readIdentity(ctx context.Context, path string) (*keys, error) {
 	text, err := readPrivate(ctx, path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &UnavailableError{Reason: Locked, Err: err,
-			Hint: "bring the file back, or make one: age-keygen -o " + shellWord(path)}
+	if unavailable, ok := errors.AsType[*UnavailableError](err); ok && errors.Is(err, fs.ErrNotExist) {
+		unavailable.Hint = "bring the file back, or make one: age-keygen -o " + shellWord(path)
 	}
 	if err != nil {
 		return nil, err

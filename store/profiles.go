@@ -74,6 +74,9 @@ const (
 	defaultFile    = "default"
 )
 
+// Name returns "list of logins", which is the Backend of its errors.
+func (p *Profiles) Name() string { return profilesName }
+
 // Check reports whether a profile could be saved, without saving one.
 func (p *Profiles) Check(ctx context.Context) error {
 	return p.change(ctx, true, func(d *directory) error { return d.try(profileMax) })

@@ -80,12 +80,12 @@ func (d *demonstration) chooseStore(ctx context.Context) {
 		d.more("(%v)", err)
 		return
 	}
-	d.step("The %s answers", d.storeName())
+	d.step("The %s answers", d.storeName(store.Place{}))
 }
 
 func (d *demonstration) where() string {
 	if d.store == d.keychain {
-		return "the " + d.storeName()
+		return "the " + d.storeName(store.Place{})
 	}
 	return "memory"
 }

@@ -78,7 +78,7 @@ func classify(ctx context.Context, err error) (code int, hints []string) {
 		return e.code, []string{e.hint}
 	}
 	if e, ok := errors.AsType[*store.UnavailableError](err); ok {
-		return exitStoreUnavailable, e.Hints()
+		return exitStoreUnavailable, storeHints(e)
 	}
 	if e, ok := errors.AsType[*store.LockError](err); ok {
 		return lockCode(e), []string{lockHint(e)}
@@ -122,6 +122,17 @@ func lockHint(e *store.LockError) string {
 		return "look for an oauth-login that hangs and end it, then run the command again"
 	}
 	return "make the directory one of yours that others cannot write to, or give all commands another one: OAUTH_LOGIN_LOCK_DIR, --lock-dir"
+}
+
+// storeHints adds the choice that there is for a person without a keychain.
+func storeHints(e *store.UnavailableError) []string {
+	hints := e.Hints()
+	for _, other := range []string{new(store.EncryptedFile).Name(), new(store.Profiles).Name()} {
+		if e.Backend == other {
+			return hints
+		}
+	}
+	return append(hints, "or sign in with --store encrypted-file, to keep the login in a file that a passphrase or key opens")
 }
 
 // refusalHint says what the codes of RFC 6749, sections 4.1.2.1 and 5.2, and of

@@ -26,13 +26,30 @@ func (p *program) login(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	return p.loginAs(ctx, o, client, store.Profile{Issuer: o.issuer, ClientID: o.clientID, Name: o.profile, CACert: o.caCert})
+	profile := store.Profile{Issuer: o.issuer, ClientID: o.clientID, Name: o.profile, CACert: o.caCert}
+	listed, err := p.listed(profile)
+	if err != nil {
+		return err
+	}
+	profile.Newer = listed.Newer
+	return p.loginAs(ctx, o, client, profile, listed.Place)
+}
+
+// listed returns what the list says of a login, nothing if it is not there.
+func (p *program) listed(profile store.Profile) (store.Profile, error) {
+	profiles, err := p.profiles.List()
+	for _, listed := range profiles {
+		if listed.Key() == profile.Key() {
+			return listed, err
+		}
+	}
+	return store.Profile{}, err
 }
 
 // loginAgain repeats the last login, or the one that --profile names, with the
 // settings that are remembered of it.
 func (p *program) loginAgain(ctx context.Context, o *options) error {
-	profile, err := p.selectProfile(o)
+	profile, err := p.selectProfile(ctx, o)
 	if errors.Is(err, store.ErrLoginRequired) {
 		return o.requireClient() // nothing to repeat
 	}
@@ -55,7 +72,7 @@ func (p *program) loginAgain(ctx context.Context, o *options) error {
 	client.ResponseMode = cmp.Or(given.ResponseMode, client.ResponseMode)
 	client.RequirePushedAuthorizationRequests = client.RequirePushedAuthorizationRequests || given.RequirePushedAuthorizationRequests
 	profile.CACert = cmp.Or(o.caCert, profile.CACert)
-	return p.loginAs(ctx, o, client, profile)
+	return p.loginAs(ctx, o, client, profile, profile.Place)
 }
 
 // remembered is the client of a login, or a new one where nothing usable is
@@ -75,12 +92,21 @@ func (p *program) remembered(ctx context.Context, o *options, profile store.Prof
 	}, err
 }
 
-func (p *program) loginAs(ctx context.Context, o *options, client *grant.Client, profile store.Profile) error {
+// loginAs signs in and stores the login where --store says, or else where it is
+// now.
+func (p *program) loginAs(ctx context.Context, o *options, client *grant.Client, profile store.Profile, now store.Place) (err error) {
+	if profile.Place, err = o.place(now); err != nil {
+		return err
+	}
 	token, err := p.signIn(ctx, o, client, profile)
 	if err != nil {
 		return err
 	}
-	return p.reportLogin(o, profile, client, token)
+	if err := p.reportLogin(o, profile, client, token); err != nil {
+		return err
+	}
+	_ = p.leave(ctx, profile) // the login is good all the same
+	return nil
 }
 
 func isDamaged(err error) bool {
@@ -93,15 +119,16 @@ func (p *program) signIn(ctx context.Context, o *options, client *grant.Client, 
 	if err := p.checkName(profile); err != nil {
 		return nil, err
 	}
-	if err := p.profiles.Check(ctx); err != nil {
-		return nil, &commandError{code: exitStoreUnavailable, text: err.Error(), err: err,
-			hint: "make the directory writable, or set another one with XDG_CONFIG_HOME"}
+	if profile.Place.Store != noStore {
+		if err := p.profiles.Check(ctx); err != nil {
+			return nil, err
+		}
 	}
 	source, err := p.source(o, client, profile)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.chooseScopes(ctx, o, client); err != nil {
+	if err := p.chooseScopes(ctx, o, client, profile.Place); err != nil {
 		return nil, err
 	}
 	return source.SignIn(ctx)
@@ -152,15 +179,16 @@ func (p *program) checkName(profile store.Profile) error {
 
 // chooseScopes asks for what makes a login useful, as far as the issuer offers
 // it and unless --scope says otherwise: who it is (openid, email), and to stay
-// signed in (offline_access).
-func (p *program) chooseScopes(ctx context.Context, o *options, client *grant.Client) error {
+// signed in (offline_access) where that can be remembered.
+func (p *program) chooseScopes(ctx context.Context, o *options, client *grant.Client, place store.Place) error {
 	if len(client.Scopes) == 0 {
 		as, err := client.Discover(ctx)
 		if err != nil {
 			return err
 		}
 		for _, scope := range []string{"openid", "email", "offline_access"} {
-			if slices.Contains(as.ScopesSupported, scope) {
+			useless := scope == "offline_access" && place.Store == noStore
+			if slices.Contains(as.ScopesSupported, scope) && !useless {
 				client.Scopes = append(client.Scopes, scope)
 			}
 		}
@@ -233,27 +261,46 @@ type loginJSON struct {
 	ExpiresAt *time.Time `json:"expires_at,omitempty"` // of the access token
 	Refresh   bool       `json:"refresh"`              // a refresh token is there
 	Store     string     `json:"store"`
-	State     string     `json:"state,omitempty"` // "valid", "refreshable", "expired", "missing" or "damaged"
+	OpenedBy  string     `json:"opened_by,omitempty"` // what opens the store
+	State     string     `json:"state,omitempty"`     // "valid", "refreshable", "expired", "missing" or "damaged"
+	Problem   string     `json:"problem,omitempty"`   // why nothing can be said about it
 	Repair    string     `json:"repair,omitempty"`
+
+	// With --store none, this is the only chance to get the token.
+	AccessToken string `json:"access_token,omitempty"`
+	TokenType   string `json:"token_type,omitempty"`
 }
 
 func (p *program) reportLogin(o *options, profile store.Profile, client *grant.Client, token *grant.Token) error {
 	p.say("Signed in%s at %s", who(token), profile.Issuer)
-	p.say("Tokens are in the %s; %s", p.storeName(), lifetime(token))
+	if profile.Place.Store == noStore {
+		unsaved := *token
+		unsaved.RefreshToken = "" // it is lost
+		token = &unsaved
+		p.say("Nothing is stored; %s", lifetime(token))
+	} else {
+		p.say("Tokens are in the %s; %s", p.storeName(profile.Place), lifetime(token))
+	}
 	if missing := missingScopes(client.Scopes, token.Scopes); len(missing) > 0 {
 		p.warning("the provider did not grant the scopes %s", strings.Join(missing, " "))
 	}
-	p.hint("'oauth-login token' prints the access token")
+	summary := p.loginSummary(profile, token)
+	if profile.Place.Store == noStore {
+		p.hint("'oauth-login token --interactive --store none' signs in and prints the access token; with --output json, 'login' does too")
+		summary.AccessToken, summary.TokenType = string(token.AccessToken), token.TokenType
+	} else {
+		p.hint("'oauth-login token' prints the access token")
+	}
 	if o.output != outputJSON {
 		return nil
 	}
-	return p.printJSON(p.loginSummary(profile, token))
+	return p.printJSON(summary)
 }
 
 func (p *program) loginSummary(profile store.Profile, token *grant.Token) loginJSON {
 	summary := loginJSON{
 		Issuer: profile.Issuer, ClientID: profile.ClientID, Profile: profile.Name, Default: profile.Default,
-		Scopes: token.Scopes, Refresh: token.RefreshToken != "", Store: p.storeName(), Account: account(token),
+		Scopes: token.Scopes, Refresh: token.RefreshToken != "", Store: p.storeName(profile.Place), OpenedBy: lockName(profile.Place), Account: account(token),
 		ExpiresAt: expiresAt(token),
 	}
 	if token.IDToken != nil {
@@ -317,12 +364,4 @@ func missingScopes(asked, granted []string) (missing []string) {
 		}
 	}
 	return missing
-}
-
-// storeName says where the tokens are.
-func (p *program) storeName() string {
-	if named, ok := p.keychain.(interface{ Name() string }); ok {
-		return "keychain (" + named.Name() + ")"
-	}
-	return "keychain"
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 
 	"github.com/oauth-login/oauth-login/grant"
 	"github.com/oauth-login/oauth-login/store"
@@ -11,29 +10,55 @@ import (
 // logout revokes the tokens of one login and deletes them. What cannot be
 // revoked is deleted all the same, and the person is told.
 func (p *program) logout(ctx context.Context, o *options) error {
-	profile, err := p.selectProfile(o)
+	profile, err := p.selectProfile(ctx, o)
+	if err != nil {
+		return err
+	}
+	if profile.Place.Store == noStore {
+		return notSignedIn("nothing is stored with --store none")
+	}
+	where, err := p.storeOf(profile)
 	if err != nil {
 		return err
 	}
 	source := &store.Source{
 		Client: &grant.Client{Issuer: profile.Issuer, ClientID: profile.ClientID},
-		Store:  p.keychain, Profile: profile.Name, LockDir: o.lockDir, Waiting: p.othersAreSlow,
+		Store:  where, Profile: profile.Name, LockDir: o.lockDir, Waiting: p.othersAreSlow,
 	}
 	err = source.SignOut(ctx, func(ctx context.Context, record *store.Record) error {
 		p.revoke(ctx, o, profile, record)
 		return ctx.Err() // interrupted: the login stays
 	})
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	if err != nil && !isNotFound(err) {
 		return err
 	}
-	if err := p.profiles.Remove(context.WithoutCancel(ctx), profile); err != nil {
+	rest := context.WithoutCancel(ctx)
+	if err := p.leave(rest, profile); err != nil {
 		return err
 	}
-	p.say("Signed out of %s; the tokens are deleted from the %s", profile.Issuer, p.storeName())
+	if _, err := p.prune(rest, profile); err != nil {
+		return err
+	}
+	p.say("Signed out of %s; the tokens are deleted from the %s", profile.Issuer, p.storeName(profile.Place))
 	if o.output == outputJSON {
 		return p.printJSON(map[string]string{"issuer": profile.Issuer, "client_id": profile.ClientID, "state": "signed_out"})
 	}
 	return nil
+}
+
+// prune takes a login off the list if the store says that it does not hold it.
+func (p *program) prune(ctx context.Context, profile store.Profile) (pruned bool, err error) {
+	where, err := p.storeOf(profile)
+	if err != nil {
+		return false, err
+	}
+	return p.profiles.Prune(ctx, profile, func() (bool, error) {
+		_, err := where.Load(ctx, profile.Key())
+		if isNotFound(err) {
+			return true, nil
+		}
+		return false, err
+	})
 }
 
 // revoke ends the refresh token, and with it the access tokens that came from

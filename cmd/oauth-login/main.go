@@ -34,9 +34,17 @@ func main() {
 // newProgram takes the streams and the environment of the process.
 func newProgram(keychain store.Store) *program {
 	p := &program{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, keychain: keychain}
-	p.clientSecret = grant.Secret(os.Getenv(secretVariable))
-	os.Unsetenv(secretVariable) // the browser must not inherit it
+	p.clientSecret = takeSecret(secretVariable)
+	p.storePassphrase = takeSecret(passphraseVariable)
 	return p
+}
+
+// takeSecret takes a secret out of the environment, so that the browser does not
+// inherit it.
+func takeSecret(variable string) grant.Secret {
+	secret := grant.Secret(os.Getenv(variable))
+	os.Unsetenv(variable)
+	return secret
 }
 
 // A program is one run of the command: its streams and what it takes from the
@@ -46,12 +54,13 @@ type program struct {
 	out, err io.Writer
 	getenv   func(string) string
 	keychain store.Store
+	stores   map[store.Place]store.Store // the others that were opened
 	profiles store.Profiles
 
-	clientSecret grant.Secret // from the environment
+	clientSecret, storePassphrase grant.Secret // from the environment
 }
 
-// secretVariable is the one variable that is not the default of a flag, as no
+// secretVariable and passphraseVariable are not the defaults of flags, as no
 // flag takes a secret.
 const secretVariable = "OAUTH_LOGIN_CLIENT_SECRET"
 

@@ -46,8 +46,12 @@ type options struct {
 	httpTimeout                          time.Duration
 	caCert                               string
 
+	store, storeIdentity, storePassphraseFile string
+
 	interactive bool
 	minTTL      time.Duration
+
+	given func(flag string) bool // on the command line, not in the environment
 }
 
 const noMaxAge = -1
@@ -57,6 +61,7 @@ func (o *options) selectFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.issuer, "issuer", "", "`URL` of the issuer; default: that of the last login")
 	f.StringVar(&o.clientID, "client-id", "", "`ID` of the client at the issuer")
 	f.StringVar(&o.profile, "profile", "", "`NAME` of the login, for several with one issuer and client")
+	o.storeFlags(f)
 	f.StringVar(&o.caCert, "ca-cert", "", "`FILE` with certificates to trust beside the system's (PEM)")
 	f.DurationVar(&o.httpTimeout, "http-timeout", 30*time.Second, "how long one request to the issuer may take")
 }
@@ -110,10 +115,15 @@ func (o *options) demoFlags(f *pflag.FlagSet) {
 // resolve makes the name of a file that is remembered mean the same from every
 // directory.
 func (o *options) resolve() (err error) {
-	if o.caCert != "" {
-		o.caCert, err = filepath.Abs(o.caCert)
+	for _, name := range []*string{&o.caCert, &o.storeIdentity, &o.storePassphraseFile} {
+		if *name == "" {
+			continue
+		}
+		if *name, err = filepath.Abs(*name); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // client makes the client of a sign-in.

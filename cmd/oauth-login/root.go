@@ -8,7 +8,7 @@ import (
 )
 
 const longHelp = `Sign in to an OAuth 2.0 or OpenID Connect provider with the browser. The tokens
-go into the keychain of the operating system.
+go into the keychain of the operating system, or where --store says.
 
 The three commands that most people need:
 
@@ -35,6 +35,7 @@ func (p *program) rootCommand(o *options) *cobra.Command {
 	root.SetErr(p.err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err.Error(), "") })
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		o.given = c.Flags().Changed
 		if err := p.applyEnvironment(c.Flags(), o); err != nil {
 			return err
 		}
@@ -152,6 +153,7 @@ func (p *program) applyEnvironment(flags *pflag.FlagSet, o *options) error {
 		if err := flags.Set(f.Name, value); err != nil {
 			problem = usageError("the environment variable "+name+" does not fit --"+f.Name+": "+err.Error(), "")
 		}
+		f.Changed = false // it is a default
 	})
 	if problem == nil && o.output != outputText && o.output != outputJSON {
 		problem = usageError("--output is text or json, not "+quoted(o.output), "")

@@ -14,11 +14,13 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/oauth-login/oauth-login/internal/issuer"
@@ -106,7 +108,10 @@ func (k fileKeychain) Save(ctx context.Context, key string, record []byte) error
 	return err
 }
 
-func (k fileKeychain) Delete(_ context.Context, key string) error {
+func (k fileKeychain) Delete(ctx context.Context, key string) error {
+	if err := k.Probe(ctx); err != nil {
+		return err
+	}
 	if err := os.Remove(filepath.Join(string(k), key)); err != nil {
 		return store.ErrNotFound
 	}
@@ -118,15 +123,20 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
-			config := filepath.Join(env.WorkDir, "config")
+			config, data := filepath.Join(env.WorkDir, "config"), filepath.Join(env.WorkDir, "data")
+			files := filepath.Join(data, "oauth-login", "encrypted")
+			if runtime.GOOS == "darwin" {
+				files = filepath.Join(env.WorkDir, "Library", "Application Support", "oauth-login", "encrypted")
+			}
 			for name, value := range map[string]string{
 				"HOME": env.WorkDir, "XDG_CONFIG_HOME": config, "AppData": config, "OAUTH_LOGIN_LOCK_DIR": filepath.Join(env.WorkDir, "locks"),
+				"XDG_DATA_HOME": data, "LocalAppData": data, "ENCRYPTED_FILES": files,
 				"FAKE_KEYCHAIN": filepath.Join(env.WorkDir, "keychain"), "BROWSER": "fake-browser", "NO_PROXY": "*",
 			} {
 				env.Setenv(name, value)
 			}
 			env.Values[issuerSlot{}] = new(*issuer.Issuer)
-			return nil
+			return errors.Join(writeIdentity(env, "key"), writeIdentity(env, "other"))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"issuer": startIssuer,
@@ -142,6 +152,15 @@ func TestScripts(t *testing.T) {
 		},
 		RequireExplicitExec: true,
 	})
+}
+
+// writeIdentity makes a file that opens encrypted files.
+func writeIdentity(env *testscript.Env, name string) error {
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(env.WorkDir, name), []byte(identity.String()+"\n"), 0o600)
 }
 
 // waitForPage waits until the browser has written what it saw last. The browser
@@ -291,7 +310,7 @@ func scanForSecrets(ts *testscript.TestScript, _ bool, _ []string) {
 
 // checkEmptyKeychain: nothing is stored, and the list of logins is empty.
 func checkEmptyKeychain(ts *testscript.TestScript, _ bool, _ []string) {
-	for _, dir := range []string{"keychain", "config/oauth-login/profiles"} {
+	for _, dir := range []string{"keychain", "config/oauth-login/profiles", ts.Getenv("ENCRYPTED_FILES")} {
 		entries, _ := os.ReadDir(ts.MkAbs(dir))
 		for _, entry := range entries {
 			if entry.Name() != ".lock" { // which holds nothing

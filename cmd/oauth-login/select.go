@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"strings"
 
@@ -10,11 +11,14 @@ import (
 // selectProfile finds the login that a command is about: the one that the
 // flags name, or else the last one. A login that is named in full need not be
 // on the list.
-func (p *program) selectProfile(o *options) (store.Profile, error) {
+func (p *program) selectProfile(ctx context.Context, o *options) (store.Profile, error) {
 	if o.profile == "" && o.issuer == "" && o.clientID == "" {
 		profile, ok, err := p.profiles.Default()
-		if err != nil || ok {
+		if err != nil {
 			return profile, err
+		}
+		if ok {
+			return o.locate(profile)
 		}
 	}
 	profiles, err := p.profiles.List()
@@ -24,15 +28,37 @@ func (p *program) selectProfile(o *options) (store.Profile, error) {
 	matching := match(profiles, o)
 	switch {
 	case len(matching) == 1:
-		return matching[0], nil
+		return o.locate(matching[0])
 	case len(matching) > 1:
 		return store.Profile{}, usageError("the flags fit several logins", "choose one of: "+strings.Join(commandLines(matching), " · "))
 	case o.issuer != "" && o.clientID != "":
-		return store.Profile{Issuer: o.issuer, ClientID: o.clientID, Name: o.profile, CACert: o.caCert}, nil
+		return p.unlisted(ctx, o)
 	case len(profiles) > 0:
 		return store.Profile{}, notSignedIn("there is no such login; 'oauth-login status' shows those that there are")
 	}
 	return store.Profile{}, notSignedIn("nobody is signed in")
+}
+
+// locate says where a login on the list is. The list knows better than --store,
+// which is for a new one; but another file may open it by now.
+func (o *options) locate(profile store.Profile) (_ store.Profile, err error) {
+	if profile.Place.Store == encryptedStore {
+		profile.Place, err = o.encryptedPlace(profile.Place)
+	}
+	return profile, err
+}
+
+// unlisted looks for a login that is named in full where --store says. If it is
+// there, it is put on the list again.
+func (p *program) unlisted(ctx context.Context, o *options) (profile store.Profile, err error) {
+	profile = store.Profile{Issuer: o.issuer, ClientID: o.clientID, Name: o.profile, CACert: o.caCert}
+	if profile.Place, err = o.place(profile.Place); err != nil || profile.Place.Store == noStore {
+		return profile, err
+	}
+	if _, err := p.load(ctx, profile); err != nil {
+		return profile, nil // whoever wants it will see why
+	}
+	return profile, p.profiles.Add(ctx, profile)
 }
 
 // match returns the logins that the flags fit. A login without a name is

@@ -24,16 +24,17 @@ func (p *program) source(o *options, client *grant.Client, profile store.Profile
 		return nil, err
 	}
 	receiver.Notify = p.notifier(o)
+	where, err := p.storeOf(profile)
+	if err != nil {
+		return nil, err
+	}
 	s := &source{Source: &store.Source{
-		Client: client, Store: p.keychain, Profile: profile.Name, MinTTL: o.minTTL, LockDir: o.lockDir, Waiting: p.othersAreSlow,
-		Damaged: p.wasDamaged,
+		Client: client, Store: where, Profile: profile.Name, MinTTL: o.minTTL, LockDir: o.lockDir, Waiting: p.othersAreSlow,
+		Damaged: p.wasDamaged(profile.Place),
 	}}
 	s.Login = func(ctx context.Context, save func(context.Context, *grant.Token) error) (*grant.Token, error) {
 		receiver.Save = func(ctx context.Context, token *grant.Token) error {
-			if err := save(ctx, token); err != nil {
-				return err
-			}
-			if err := p.profiles.Save(context.WithoutCancel(ctx), profile); err != nil {
+			if err := p.enlist(ctx, profile, func() error { return save(ctx, token) }); err != nil {
 				return err
 			}
 			s.signedIn.Store(token)
@@ -42,6 +43,14 @@ func (p *program) source(o *options, client *grant.Client, profile store.Profile
 		return loopback.Login(ctx, client, receiver)
 	}
 	return s, nil
+}
+
+// enlist saves a login and puts it on the list. What is not stored is not listed.
+func (p *program) enlist(ctx context.Context, profile store.Profile, save func() error) error {
+	if profile.Place.Store == noStore {
+		return save()
+	}
+	return p.profiles.Enlist(context.WithoutCancel(ctx), profile, save)
 }
 
 // Token is that of store.Source.
@@ -91,15 +100,6 @@ func grace(ctx context.Context) (context.Context, context.CancelFunc) {
 		stop()
 		cancel()
 	}
-}
-
-// load returns what is stored of a login.
-func (p *program) load(ctx context.Context, profile store.Profile) (*store.Record, error) {
-	source := &store.Source{
-		Client: &grant.Client{Issuer: profile.Issuer, ClientID: profile.ClientID},
-		Store:  p.keychain, Profile: profile.Name,
-	}
-	return source.Load(ctx)
 }
 
 // storedSource uses a login as it was made. It asks the person only with

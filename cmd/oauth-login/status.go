@@ -19,30 +19,35 @@ const (
 	stateMissing     = "missing"     // on the list, but not in the store
 	stateDamaged     = "damaged"     // in the store, but unreadable
 	stateNewer       = "newer"       // stored by a newer version of this command
+	stateUnavailable = "unavailable" // its store cannot be asked
 )
 
 // status shows the logins of this user: all of them, or those that the flags
-// name.
+// name. Where the list and the stores do not agree, it corrects the list.
 func (p *program) status(ctx context.Context, o *options) error {
-	profiles, err := p.profiles.List()
+	profiles, err := p.selectProfiles(ctx, o)
 	if err != nil {
 		return err
-	}
-	if o.profile != "" || o.issuer != "" || o.clientID != "" {
-		profiles = match(profiles, o)
-	}
-	if len(profiles) == 0 {
-		return notSignedIn("nobody is signed in")
 	}
 	report := struct {
 		Logins []loginJSON `json:"logins"`
 	}{}
+	var problems []error
 	for _, profile := range profiles {
 		login, err := p.inspect(ctx, profile)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err != nil {
-			return err
+			problems = append(problems, err)
+			_, hints := classify(ctx, err)
+			login.State, login.Problem, login.Repair = stateUnavailable, err.Error(), hints[0]
 		}
 		report.Logins = append(report.Logins, login)
+		p.heal(ctx, profile, login)
+	}
+	if len(problems) == len(profiles) { // there is nothing to tell
+		return problems[0]
 	}
 	if o.output == outputJSON {
 		return p.printJSON(report)
@@ -61,14 +66,61 @@ func notSignedIn(text string) error {
 		text: text + ": login required", hint: "sign in first: oauth-login --issuer https://issuer.example --client-id ID"}
 }
 
+// selectProfiles returns the logins on the list that the flags fit, or the one
+// that is named in full and found in a store.
+func (p *program) selectProfiles(ctx context.Context, o *options) ([]store.Profile, error) {
+	profiles, err := p.profiles.List()
+	if err != nil {
+		return nil, err
+	}
+	if o.profile != "" || o.issuer != "" || o.clientID != "" {
+		profiles = match(profiles, o)
+	}
+	for i := range profiles {
+		if profiles[i], err = o.locate(profiles[i]); err != nil {
+			return nil, err
+		}
+	}
+	if len(profiles) > 0 {
+		return profiles, nil
+	}
+	if o.issuer != "" && o.clientID != "" {
+		profile, err := p.unlisted(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := p.load(ctx, profile); !isNotFound(err) {
+			return []store.Profile{profile}, nil
+		}
+	}
+	return nil, notSignedIn("nobody is signed in")
+}
+
+// heal makes the list of logins agree with what inspect has found.
+func (p *program) heal(ctx context.Context, profile store.Profile, login loginJSON) {
+	if profile.Left != (store.Place{}) && p.leave(ctx, profile) != nil {
+		return
+	}
+	if login.State != stateMissing {
+		return
+	}
+	pruned, err := p.prune(ctx, profile)
+	switch {
+	case err != nil:
+		p.warning("the login at %s is not in the %s any more, and the list cannot be corrected: %v", profile.Issuer, login.Store, err)
+	case pruned:
+		p.warning("the login at %s is not in the %s any more, and is taken off the list", profile.Issuer, login.Store)
+	}
+}
+
 // inspect looks at one login, without the network.
 func (p *program) inspect(ctx context.Context, profile store.Profile) (loginJSON, error) {
 	login := loginJSON{
 		Issuer: profile.Issuer, ClientID: profile.ClientID, Profile: profile.Name, Default: profile.Default,
-		Store: p.storeName(), Repair: loginCommand(profile),
+		Store: p.storeName(profile.Place), OpenedBy: lockName(profile.Place), Repair: loginCommand(profile),
 	}
 	record, err := p.load(ctx, profile)
-	if errors.Is(err, store.ErrNotFound) {
+	if isNotFound(err) {
 		login.State = stateMissing
 		return login, nil
 	}
@@ -117,5 +169,7 @@ func (p *program) printLogin(login loginJSON) {
 		line("expires", login.ExpiresAt.Local().Format(time.DateTime))
 	}
 	line("stored in", login.Store)
+	line("opened by", login.OpenedBy)
+	line("problem", login.Problem)
 	line("repair", login.Repair)
 }

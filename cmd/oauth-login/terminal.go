@@ -49,10 +49,12 @@ func (p *program) othersAreSlow(login bool) {
 }
 
 // wasDamaged tells of a login that was replaced because nobody could read it.
-func (p *program) wasDamaged(e *store.DamagedError) {
-	p.warning("what was stored before could not be read: %s", e.Reason)
-	if e.Copy != "" {
-		p.hint("a copy is kept in the " + p.storeName() + " as " + e.Copy + ", until 'oauth-login logout'")
+func (p *program) wasDamaged(place store.Place) func(*store.DamagedError) {
+	return func(e *store.DamagedError) {
+		p.warning("what was stored before could not be read: %s", e.Reason)
+		if e.Copy != "" {
+			p.hint("a copy is kept in the " + p.storeName(place) + " as " + e.Copy + ", until 'oauth-login logout'")
+		}
 	}
 }
 

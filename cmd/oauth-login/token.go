@@ -11,11 +11,14 @@ import (
 )
 
 // token prints a valid access token. In the usual case that is one look into
-// the keychain and nothing else.
+// the store and nothing else.
 func (p *program) token(ctx context.Context, o *options) error {
-	profile, err := p.selectProfile(o)
+	profile, err := p.selectProfile(ctx, o)
 	if err != nil {
 		return err
+	}
+	if o.store == noStore {
+		profile.Place = store.Place{Store: noStore}
 	}
 	record, err := p.load(ctx, profile)
 	if isDamaged(err) || errors.Is(err, store.ErrNotFound) {
@@ -61,6 +64,10 @@ func (p *program) printUnsaved(o *options, token *grant.Token, err error) error 
 
 // replace signs in anew where nothing usable is stored, if it may.
 func (p *program) replace(ctx context.Context, o *options, profile store.Profile, cause error) error {
+	if !o.interactive && profile.Place.Store == noStore {
+		return &commandError{code: exitLoginRequired, err: store.ErrLoginRequired,
+			text: "nothing is stored with --store none: login required", hint: "add --interactive to sign in"}
+	}
 	if !o.interactive {
 		return loginRequired(profile, fmt.Errorf("%w at %s: %w", store.ErrLoginRequired, profile.Issuer, cause))
 	}

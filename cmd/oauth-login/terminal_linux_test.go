@@ -1,0 +1,189 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/oauth-login/oauth-login/internal/issuer"
+)
+
+// TestPassphraseIsAskedAtTheTerminal: twice when it is chosen, once later, never
+// shown, whatever the standard streams are.
+func TestPassphraseIsAskedAtTheTerminal(t *testing.T) {
+	provider := startProvider(t, &issuer.Options{})
+	h := newHome(t)
+	const choose, again, ask = "Choose a passphrase: ", "The same again: ", "Passphrase of the logins in "
+
+	tty, p := h.startAtTerminal(t, "--issuer", provider.URL(), "--client-id", "cli", "--store", "encrypted-file")
+	tty.expect(t, "It cannot be recovered")
+	tty.answer(t, choose, "correct horse")
+	tty.answer(t, again, "battery staple")
+	tty.expect(t, "They differ.")
+	tty.answer(t, choose, "correct horse")
+	tty.answer(t, again, "correct horse")
+	if code := p.wait(t); code != exitDone {
+		t.Fatalf("login: exit code %d\n%s", code, &p.stderr)
+	}
+
+	tty, p = h.startAtTerminal(t, "token")
+	tty.answer(t, ask, "correct horse")
+	if code := p.wait(t); code != exitDone || len(strings.Fields(p.stdout.String())) != 1 {
+		t.Errorf("token: exit code %d\n%s", code, &p.stderr)
+	}
+	if !tty.echoes(t) {
+		t.Error("the terminal shows nothing any more")
+	}
+	for _, secret := range []string{"horse", "staple"} {
+		if strings.Contains(tty.text(), secret) || strings.Contains(p.stderr.String(), secret) {
+			t.Error("the passphrase was shown")
+		}
+	}
+
+	tty, p = h.startAtTerminal(t, "status")
+	tty.answer(t, ask, "wrong")
+	if code := p.wait(t); code != exitStoreUnavailable {
+		t.Errorf("with a wrong passphrase: exit code %d\n%s", code, &p.stderr)
+	}
+	tty, p = h.startAtTerminal(t, "token")
+	tty.answer(t, ask, "")
+	if code := p.wait(t); code != exitStoreUnavailable || !strings.Contains(p.stderr.String(), "no passphrase was typed") {
+		t.Errorf("without a passphrase: exit code %d\n%s", code, &p.stderr)
+	}
+}
+
+// TestPassphraseCanBeInterrupted: Ctrl-C at the prompt ends the command, with
+// the terminal as it was, and nothing is stored.
+func TestPassphraseCanBeInterrupted(t *testing.T) {
+	provider := startProvider(t, &issuer.Options{})
+	h := newHome(t)
+	for name, press := range map[string]func(t *testing.T, tty *terminal, p *process){
+		"key":    func(t *testing.T, tty *terminal, _ *process) { tty.write(t, "correct\x03") },
+		"signal": func(t *testing.T, _ *terminal, p *process) { p.interrupt(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			tty, p := h.startAtTerminal(t, "--issuer", provider.URL(), "--client-id", "cli", "--store", "encrypted-file")
+			tty.prompt(t, "Choose a passphrase: ")
+			press(t, tty, p)
+			p.expect(t, exitInterrupted, time.Second)
+			if !tty.echoes(t) {
+				t.Error("the terminal shows nothing any more")
+			}
+			if provider.Requests("authorize") != 0 {
+				t.Error("a browser was opened")
+			}
+			entries, err := os.ReadDir(filepath.Join(h.dir, ".local", "share", "oauth-login", "encrypted"))
+			for _, entry := range entries {
+				if entry.Name() != ".lock" {
+					t.Errorf("%s is stored, %v", entry, err)
+				}
+			}
+		})
+	}
+}
+
+// A terminal is the person's side of a pseudo-terminal.
+type terminal struct {
+	master *os.File
+	shown  lockedBuffer
+	read   int // how much of it was looked at
+}
+
+// startAtTerminal starts the command as one that belongs to a terminal, which
+// none of its standard streams is.
+func (h *home) startAtTerminal(t *testing.T, args ...string) (*terminal, *process) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { master.Close() })
+	var unlock, number int32
+	control(t, master, syscall.TIOCSPTLCK, unsafe.Pointer(&unlock))
+	control(t, master, syscall.TIOCGPTN, unsafe.Pointer(&number))
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { slave.Close() }) // as long as it is open, its state can be looked at
+	p := h.command(t, args...)
+	p.cmd.ExtraFiles = []*os.File{slave}
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 3}
+	p.start(t)
+	tty := &terminal{master: master}
+	go func() {
+		buffer := make([]byte, 4096)
+		for {
+			n, err := master.Read(buffer)
+			tty.shown.Write(buffer[:n])
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return tty, p
+}
+
+func control(t *testing.T, file *os.File, request uintptr, argument unsafe.Pointer) {
+	t.Helper()
+	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, file.Fd(), request, uintptr(argument)); errno != 0 {
+		t.Fatal(errno)
+	}
+}
+
+// echoes reports whether the terminal shows what is typed.
+func (tty *terminal) echoes(t *testing.T) bool {
+	t.Helper()
+	var state syscall.Termios
+	control(t, tty.master, syscall.TCGETS, unsafe.Pointer(&state))
+	return state.Lflag&syscall.ECHO != 0 && state.Lflag&syscall.ICANON != 0
+}
+
+// expect waits until the terminal shows a text, after those that it was waited
+// for before.
+func (tty *terminal) expect(t *testing.T, text string) {
+	t.Helper()
+	for range 10000 {
+		if _, after, found := strings.Cut(tty.text()[tty.read:], text); found {
+			tty.read = len(tty.text()) - len(after)
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatalf("the terminal does not show %q, but\n%s", text, tty.text()[tty.read:])
+}
+
+// prompt waits until something is asked and the answer will not be shown.
+func (tty *terminal) prompt(t *testing.T, text string) {
+	t.Helper()
+	tty.expect(t, text)
+	for range 5000 {
+		var state syscall.Termios
+		control(t, tty.master, syscall.TCGETS, unsafe.Pointer(&state))
+		if state.Lflag&syscall.ECHO == 0 {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatal("the terminal still shows what is typed")
+}
+
+func (tty *terminal) answer(t *testing.T, prompt, text string) {
+	t.Helper()
+	tty.prompt(t, prompt)
+	tty.write(t, text+"\n")
+}
+
+func (tty *terminal) write(t *testing.T, text string) {
+	t.Helper()
+	if _, err := tty.master.WriteString(text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (tty *terminal) text() string { return tty.shown.String() }
