@@ -90,22 +90,27 @@ func TestEncryptedFileKeyIsPrivate(t *testing.T) {
 
 // TestPassphraseFileThatIsAPipe: one that nobody writes to can be left.
 func TestPassphraseFileThatIsAPipe(t *testing.T) {
-	pipe := filepath.Join(t.TempDir(), "pipe")
-	if err := syscall.Mkfifo(pipe, 0o644); err != nil {
-		t.Fatal(err)
+	silent, served := filepath.Join(t.TempDir(), "pipe"), filepath.Join(t.TempDir(), "pipe")
+	for _, pipe := range []string{silent, served} {
+		if err := syscall.Mkfifo(pipe, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := PassphraseFile(pipe)(ctx, false); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := PassphraseFile(silent)(ctx, false); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a silent pipe: %v", err)
 	}
-	// The reader that was left is the one that is served now.
-	if err := os.WriteFile(pipe, nil, 0); err != nil {
-		t.Fatal(err)
+	if err := os.WriteFile(silent, nil, 0); err != nil { // the reader that was left can end
+		t.Error(err)
 	}
-	go os.WriteFile(pipe, []byte("correct horse\n"), 0)
-	if got, err := PassphraseFile(pipe)(t.Context(), false); err != nil || got != "correct horse" {
+	written := make(chan error, 1)
+	go func() { written <- os.WriteFile(served, []byte("correct horse\n"), 0) }()
+	if got, err := PassphraseFile(served)(t.Context(), false); err != nil || got != "correct horse" {
 		t.Errorf("a pipe: %d bytes, %v", len(got), err)
+	}
+	if err := <-written; err != nil {
+		t.Error(err)
 	}
 }
 

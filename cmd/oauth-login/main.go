@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/pflag"
@@ -57,7 +58,8 @@ type program struct {
 	stores   map[store.Place]store.Store // the others that were opened
 	profiles store.Profiles
 
-	clientSecret, storePassphrase grant.Secret // from the environment
+	clientSecret, storePassphrase grant.Secret   // from the environment
+	asking                        sync.WaitGroup // has the person at the terminal, which has to be restored
 }
 
 // secretVariable and passphraseVariable are not the defaults of flags, as no
@@ -69,6 +71,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	root := p.rootCommand(&options{})
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	p.asking.Wait() // when ctx ends, so does asking, but not before ExecuteContext perhaps
 	if err == nil {
 		return exitDone
 	}

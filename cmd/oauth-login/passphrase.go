@@ -32,6 +32,8 @@ func (p *program) passphrase(place store.Place) func(context.Context, bool) (gra
 	var answer grant.Secret
 	var err error
 	return func(ctx context.Context, confirm bool) (grant.Secret, error) {
+		p.asking.Add(1)
+		defer p.asking.Done()
 		once.Do(func() { answer, err = askPassphrase(ctx, place.Dir, confirm) })
 		return answer, err
 	}

@@ -20,7 +20,20 @@ type home struct{ dir string }
 
 func newHome(t *testing.T) *home {
 	t.Helper()
-	return &home{t.TempDir()}
+	dir, err := os.MkdirTemp("", "home")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // not t.TempDir: a browser may outlive the command, and write once more
+		for range 100 {
+			if os.RemoveAll(dir) == nil {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		t.Errorf("%s cannot be removed", dir)
+	})
+	return &home{dir}
 }
 
 // records counts the logins in the keychain.
@@ -34,6 +47,9 @@ func (h *home) records(t *testing.T) int {
 }
 
 func (h *home) keychain() string { return filepath.Join(h.dir, "keychain") }
+
+// data is the directory of the person's data, where encrypted files are.
+func (h *home) data() string { return filepath.Join(h.dir, "data") }
 
 func (h *home) locks() string { return filepath.Join(h.dir, "locks") }
 
@@ -62,7 +78,7 @@ func (h *home) command(t *testing.T, args ...string) *process {
 			p.cmd.Env = append(p.cmd.Env, variable)
 		}
 	}
-	p.cmd.Env = append(p.cmd.Env, "HOME="+h.dir, "XDG_CONFIG_HOME="+filepath.Join(h.dir, "config"),
+	p.cmd.Env = append(p.cmd.Env, "HOME="+h.dir, "XDG_CONFIG_HOME="+filepath.Join(h.dir, "config"), "XDG_DATA_HOME="+h.data(),
 		"FAKE_KEYCHAIN="+h.keychain(), "OAUTH_LOGIN_LOCK_DIR="+h.locks(), "BROWSER=fake-browser", "WORK="+h.dir, "NO_PROXY=*",
 		"GORACE=atexit_sleep_ms=0") // by default, a process under the race detector ends a second late
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr

@@ -136,7 +136,7 @@ func TestScripts(t *testing.T) {
 				env.Setenv(name, value)
 			}
 			env.Values[issuerSlot{}] = new(*issuer.Issuer)
-			return errors.Join(writeIdentity(env, "key"), writeIdentity(env, "other"))
+			return errors.Join(writeIdentity(filepath.Join(env.WorkDir, "key")), writeIdentity(filepath.Join(env.WorkDir, "other")))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"issuer": startIssuer,
@@ -155,12 +155,12 @@ func TestScripts(t *testing.T) {
 }
 
 // writeIdentity makes a file that opens encrypted files.
-func writeIdentity(env *testscript.Env, name string) error {
+func writeIdentity(name string) error {
 	identity, err := age.GenerateX25519Identity()
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(env.WorkDir, name), []byte(identity.String()+"\n"), 0o600)
+	return os.WriteFile(name, []byte(identity.String()+"\n"), 0o600)
 }
 
 // waitForPage waits until the browser has written what it saw last. The browser

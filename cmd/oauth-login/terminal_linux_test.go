@@ -77,7 +77,7 @@ func TestPassphraseCanBeInterrupted(t *testing.T) {
 			if provider.Requests("authorize") != 0 {
 				t.Error("a browser was opened")
 			}
-			entries, err := os.ReadDir(filepath.Join(h.dir, ".local", "share", "oauth-login", "encrypted"))
+			entries, err := os.ReadDir(filepath.Join(h.data(), "oauth-login", "encrypted"))
 			for _, entry := range entries {
 				if entry.Name() != ".lock" {
 					t.Errorf("%s is stored, %v", entry, err)
