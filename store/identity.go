@@ -66,7 +66,7 @@ func (k *keys) open(path, key string, sealed []byte) ([]byte, error) {
 			Hint: "use the passphrase or identity that it was stored with; if that is lost, remove the file and sign in again"}
 	}
 	if err != nil {
-		return nil, &DamagedError{Reason: path + " is cut off, changed or no age file"}
+		return nil, &DamagedError{Reason: path + " is cut off, changed or no age file; a new login keeps it as *" + damagedExtension}
 	}
 	header, record, _ := bytes.Cut(plain, []byte("\n"))
 	words := append(strings.Split(string(header), " "), "", "")

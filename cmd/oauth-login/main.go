@@ -1,5 +1,6 @@
 // Command oauth-login signs a person in to an OAuth 2.0 or OpenID Connect
-// provider from a terminal and keeps the tokens in the OS keychain.
+// provider from a terminal and keeps the tokens in the OS keychain, or where
+// --store says.
 //
 //	oauth-login --issuer https://issuer.example --client-id my-cli
 //	oauth-login token
