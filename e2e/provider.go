@@ -47,7 +47,8 @@ type providerConfig struct {
 
 // behavior is how a provider answers. Fields that are zero leave what was there before.
 type behavior struct {
-	Delay          int            `json:"delay,omitempty"`          // milliseconds before every answer
+	Delay          int            `json:"delay,omitempty"`          // milliseconds before every request is looked at
+	Hold           int            `json:"hold,omitempty"`           // milliseconds from the effect of a token request to its answer
 	AccessTokenTTL int            `json:"accessTokenTTL,omitempty"` // seconds, for tokens that are issued from now on
 	Answers        []cannedAnswer `json:"answers,omitempty"`
 }
@@ -138,7 +139,7 @@ func stop(t *testing.T, cmd *exec.Cmd, stdin io.Closer) {
 	timer.Stop()
 }
 
-// A request is one that the provider has received. Status is 0 while it is not answered.
+// A request is one that the provider has received. Status is 0 until it has had its effect.
 type request struct {
 	Method     string
 	Path       string

@@ -25,7 +25,8 @@ const given = JSON.parse(line);
 
 // What tests may change while the provider runs.
 const behavior = {
-  delay: 0, // milliseconds before any answer
+  delay: 0, // milliseconds before any request is looked at
+  hold: 0, // milliseconds from when a token request has had its effect until it is answered
   accessTokenTTL: 3600, // seconds
   answers: [], // {path, times, status, headers, body}: given instead of the provider's own, `times` times
   ...given.behavior,
@@ -52,6 +53,9 @@ async function observe(ctx, next) {
   }
   Object.assign(request.parameters, ctx.oidc?.body);
   request.status = ctx.status;
+  if (behavior.hold > 0 && ctx.path === '/token') {
+    await new Promise((resolve) => { setTimeout(resolve, behavior.hold); });
+  }
 }
 
 const adapterOf = createMemoryAdapter();
