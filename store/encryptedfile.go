@@ -62,6 +62,7 @@ const (
 	encryptedFileName = "encrypted-file store"
 	recordExtension   = ".age"
 	damagedExtension  = ".damaged"
+	locksName         = "locks"       // a directory
 	markExtension     = ".refreshing" // a checksum of the file whose refresh was begun
 	// sealedMax bounds what is read of one file.
 	sealedMax = recordMax + 64<<10
@@ -290,6 +291,16 @@ func (e *EncryptedFile) Refused(ctx context.Context, key string) (err error) {
 		}
 		return err
 	})
+}
+
+// Lock waits for the lock of that name, which is a file in Dir: it has to keep
+// apart whoever uses these files, on whatever machine or in whatever container.
+func (e *EncryptedFile) Lock(ctx context.Context, name string) (unlock func(), err error) {
+	dir, err := e.Directory()
+	if err != nil {
+		return nil, err
+	}
+	return fileLocks{filepath.Join(dir, locksName)}.Lock(ctx, name)
 }
 
 // open opens the directory with openOrCreate and makes sure that it is private.

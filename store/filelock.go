@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -62,7 +61,7 @@ func (l fileLocks) directory() (dir string, err error) {
 			return dir, err
 		}
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDirectories(dir); err != nil {
 		return dir, err
 	}
 	return dir, checkPrivate(dir)

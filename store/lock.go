@@ -41,10 +41,10 @@ type locker interface {
 
 // locks are those that everybody who uses the store takes.
 func (s *Source) locks() locker {
-	if own, ok := s.store().(locker); ok {
+	if own, ok := s.store().(locker); ok && s.LockDir == "" {
 		return own
 	}
-	return fileLocks{dir: s.LockDir}
+	return fileLocks{s.LockDir}
 }
 
 // takeRecord waits until nobody else changes the login: no goroutine of this

@@ -513,3 +513,50 @@ func TestSignOut(t *testing.T) {
 		}
 	})
 }
+
+// Files lock themselves: whoever can use them finds the lock beside them.
+func TestEncryptedFileHasLocksOfItsOwn(t *testing.T) {
+	home, own := t.TempDir(), filepath.Join(t.TempDir(), "locks")
+	identity := filepath.Join(home, "identity")
+	key := "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX\n" // of age's own tests
+	if err := os.WriteFile(identity, []byte(key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(home, "records")
+	s := &scene{&provider{good: "refresh", delay: 100 * time.Millisecond}, &shelf{}}
+	process := func() *store.Source {
+		source := s.source()
+		source.Store = &store.EncryptedFile{Dir: dir, Identity: identity}
+		return source
+	}
+	first := process()
+	first.Login = func(context.Context, save) (*grant.Token, error) {
+		return &grant.Token{AccessToken: "access", RefreshToken: "refresh", Expiry: time.Now()}, nil
+	}
+	if _, err := first.SignIn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() {
+			token, err := process().Token(t.Context())
+			check(t, token, err, "access-1", nil)
+		})
+	}
+	wg.Wait()
+	if n := s.requests(); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+	if _, err := os.Stat(lockFile(filepath.Join(dir, "locks"))); err != nil {
+		t.Error(err)
+	}
+	// Unless somebody names another place.
+	elsewhere := process()
+	elsewhere.LockDir = own
+	defer hold(t, lockFile(filepath.Join(dir, "locks")))()
+	token, err := elsewhere.Refresh(t.Context())
+	check(t, token, err, "access-2", nil)
+	if _, err := os.Stat(lockFile(own)); err != nil {
+		t.Error(err)
+	}
+}

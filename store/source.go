@@ -50,15 +50,17 @@ type Source struct {
 	MinTTL time.Duration
 	// LockDir is the directory of the locks that keep processes apart. It is made
 	// where it is missing, and nobody else may be able to write to it. All
-	// processes that use a store have to name the same one. Empty means that of
-	// the user: /run/user/UID/oauth-login on Linux, where there is such a
-	// directory, or else .cache/oauth-login/locks in the home directory that the
-	// system knows; Library/Caches/oauth-login/locks there on macOS;
-	// oauth-login\locks in the folder LocalAppData on Windows.
+	// processes that use a store have to name the same one. Empty means the
+	// locks of the store, if it has its own, or else a directory of the user's:
+	// /run/user/UID/oauth-login on Linux, where that user has one, or
+	// .cache/oauth-login/locks in the home directory that the system knows;
+	// Library/Caches/oauth-login/locks there on macOS; oauth-login\locks in the
+	// folder LocalAppData on Windows.
 	LockDir string
 	// Waiting is called once for a call that has waited for a second until
 	// another process, or another call, is done: with login for one that has the
-	// person sign in, without for a refresh. nil for nothing.
+	// person sign in, without for one that changes the login, as a refresh does.
+	// nil for nothing.
 	Waiting func(login bool)
 	// Damaged is called when a new login has taken the place of one that could
 	// not be read, with what was wrong and where a copy is kept. Delete removes
@@ -172,13 +174,27 @@ func (s *Source) SignOut(ctx context.Context, revoke func(context.Context, *Reco
 			return err
 		}
 	}
+	return s.remove(ctx)
+}
+
+// remove deletes what is stored of the login: the copy of a damaged one first, so
+// that the login is there as long as anything is.
+func (s *Source) remove(ctx context.Context) error {
+	_, err := s.store().Load(ctx, copyKey(s.key()))
+	if !errors.Is(err, ErrNotFound) { // a look costs less than a deletion
+		err = s.store().Delete(ctx, copyKey(s.key()))
+	}
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	copied := err == nil
 	err = s.store().Delete(ctx, s.key())
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
 	s.changed(nil)
-	if copyErr := s.store().Delete(ctx, copyKey(s.key())); !errors.Is(copyErr, ErrNotFound) {
-		err = copyErr // deleted, or not
+	if copied {
+		return nil
 	}
 	return err
 }

@@ -77,8 +77,8 @@ import (
 //	Lock(context.Context, string) (func(), error)      // waits for the lock of that name, and returns what gives it back
 //
 // Keychain is the example of all but the last. Lock has to keep apart all who use
-// the Store; its names are keys, and keys with a dot and a word behind them.
-// Without it, a file in Source.LockDir is locked for every process of the user.
+// the Store; its names are keys, and keys with a dot and a word behind them. A
+// Store without it is locked for all processes of the user: see Source.LockDir.
 type Store interface {
 	// Load returns the record that was saved last, or ErrNotFound.
 	Load(ctx context.Context, key string) ([]byte, error)

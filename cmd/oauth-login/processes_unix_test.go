@@ -94,7 +94,7 @@ func TestKilledRefresh(t *testing.T) {
 				others = append(others, m.start(t, "token"))
 			}
 			for _, r := range others {
-				r.says(t, "Waiting for another oauth-login", "refreshes")
+				r.says(t, "Waiting for another oauth-login", "changes the same login")
 			}
 			killed := time.Now()
 			victim.kill(t)
@@ -123,6 +123,40 @@ func TestKilledRefresh(t *testing.T) {
 			m.expectToken(t)
 		})
 	}
+}
+
+// TestKilledAtAnyTime kills processes that refresh, each a little later in its
+// life than the one before. Whatever it held is free, and what is stored is whole:
+// the next process has a token, or says that a login is required where the killed
+// one has spent the refresh token.
+func TestKilledAtAnyTime(t *testing.T) {
+	m := newMachine(t, nil)
+	m.signIn(t)
+	lost := 0
+	for delay := time.Duration(0); delay < 40*time.Millisecond; delay += time.Millisecond {
+		m.expire(t)
+		victim := m.start(t, "token")
+		time.Sleep(delay)
+		victim.kill(t)
+		began := time.Now()
+		next := m.start(t, "token")
+		code := next.wait(t)
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("killed after %v, the next one takes %v", delay, took)
+		}
+		switch code {
+		case exitDone:
+		case exitLoginRequired:
+			if text := next.stderr.String(); !strings.Contains(text, "login required") || !strings.Contains(text, "invalid_grant") {
+				t.Errorf("killed after %v, the next one says %q", delay, text)
+			}
+			lost++
+			m.signIn(t)
+		default:
+			t.Errorf("killed after %v, the next one ends with %d: %s", delay, code, &next.stderr)
+		}
+	}
+	t.Logf("%d of 40 kills have cost the login", lost)
 }
 
 // TestOneLoginAtATime: two processes want the person, who gets one page.
@@ -201,7 +235,7 @@ func TestValidTokenPassesTheLock(t *testing.T) {
 	}
 	m.expire(t)
 	r := m.start(t, "token")
-	r.says(t, "Waiting for another oauth-login", "refreshes")
+	r.says(t, "Waiting for another oauth-login", "changes the same login")
 	if err := lock.Unlock(); err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@ func (p *program) othersAreSlow(login bool) {
 		p.say("Waiting for another oauth-login that is signing in; finish the login that it has begun")
 		return
 	}
-	p.say("Waiting for another oauth-login that refreshes the token")
+	p.say("Waiting for another oauth-login that changes the same login")
 }
 
 // wasDamaged tells of a login that was replaced because nobody could read it.
