@@ -272,7 +272,10 @@ func newMachine(t *testing.T, hook func(r *http.Request, next http.Handler) (han
 
 func (m *machine) signIn(t *testing.T) {
 	t.Helper()
-	p := m.start(t, "login", "--issuer", m.provider.URL(), "--client-id", "cli")
+	p := m.start(t, "login", "--issuer", m.provider.URL(), "--client-id", "cli", "--no-browser")
+	if _, err := new(issuer.Visitor).Visit(t.Context(), p.url(t)); err != nil {
+		t.Fatal(err)
+	}
 	if code := p.wait(t); code != exitDone {
 		t.Fatalf("login: exit code %d: %s", code, &p.stderr)
 	}
