@@ -5,7 +5,6 @@ const (
 	checkURLScheme = "url.scheme"
 	checkBodySize  = "response.size"
 
-	checkMetadata         = "metadata.document"
 	checkMetadataLocation = "metadata.location"
 	checkMetadataIssuer   = "metadata.issuer"
 	checkMetadataS256     = "metadata.code_challenge_methods_supported"
@@ -13,7 +12,6 @@ const (
 	checkMetadataDPoP     = "metadata.dpop_signing_alg_values_supported"
 	checkEndpoint         = "metadata.endpoint"
 
-	checkResourceMetadata = "protected_resource.document"
 	checkResourceLocation = "protected_resource.location"
 	checkResourceResource = "protected_resource.resource"
 	checkResourceServers  = "protected_resource.authorization_servers"

@@ -93,7 +93,7 @@ type discovery struct {
 
 // newDiscovery returns also what has to be called in the end.
 func newDiscovery(opts *DiscoverOptions) (d *discovery, end func()) {
-	d = &discovery{opts: opts, client: opts.HTTPClient, check: checkMetadata}
+	d = &discovery{opts: opts, client: opts.HTTPClient, check: checkMetadataLocation}
 	if d.client != nil {
 		return d, func() {}
 	}
@@ -184,7 +184,7 @@ func (d *discovery) fetch(ctx context.Context, from string) (*AuthorizationServe
 	as := new(AuthorizationServer)
 	as.decode(doc)
 	if as.Issuer == "" {
-		return nil, &CheckError{Check: checkMetadata, Code: codeInvalidResponse, Reason: "the document has no issuer"}
+		return nil, &CheckError{Check: checkMetadataLocation, Code: codeInvalidResponse, Reason: "the document has no issuer"}
 	}
 	return as, nil
 }

@@ -135,7 +135,7 @@ type resourceDiscovery struct {
 
 func newResourceDiscovery(resource string, u *url.URL, opts *DiscoverOptions) (*resourceDiscovery, func()) {
 	d, end := newDiscovery(opts)
-	d.check = checkResourceMetadata
+	d.check = checkResourceLocation
 	return &resourceDiscovery{discovery: d, resource: resource, url: u}, end
 }
 

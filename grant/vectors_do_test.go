@@ -1,6 +1,7 @@
 package grant_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/oauth-login/oauth-login/grant"
 )
 
@@ -18,15 +20,33 @@ var operations = map[string]operation{
 	"callback":   doCallback,
 	"code":       doCode,
 	"refresh":    doRefresh,
+	"renew":      doRenew,
+	"device":     doDevice,
 	"userinfo":   doUserinfo,
 	"revoke":     doRevoke,
 	"challenges": doChallenges,
+	"register":   doRegister,
+	"resource":   doResource,
+	"request":    doRequest,
 }
 
-func (v *vector) options(client *grant.Client) *grant.TokenEndpointRequestOptions {
+func (v *vector) options(client *grant.Client, previous *grant.Token) *grant.TokenEndpointRequestOptions {
 	return &grant.TokenEndpointRequestOptions{
-		AdditionalParameters: listOf(v.With.AdditionalParameters), AllowInsecureRequests: client.AllowInsecureRequests,
+		AdditionalParameters: listOf(v.With.AdditionalParameters), AllowInsecureRequests: client.AllowInsecureRequests, DPoP: previous.DPoP,
 	}
+}
+
+// previous is the token of an earlier login, as it comes from a store.
+func (v *vector) previous(client *grant.Client) (*grant.Token, error) {
+	stored := members{
+		"access_token": string(v.With.AccessToken), "token_type": cmp.Or(v.With.TokenType, "bearer"),
+		"refresh_token": string(v.With.RefreshToken), "id_token": v.With.PreviousIDToken, "scopes": strings.Fields(v.With.Scope),
+	}
+	if key := v.keys[v.With.DPoP]; key != nil {
+		stored["dpop"] = members{"jwk": jose.JSONWebKey{Key: key}, "clock_skew": client.ClockSkew}
+	}
+	token := new(grant.Token)
+	return token, token.UnmarshalBinary([]byte(stored.json()))
 }
 
 func doDiscover(ctx context.Context, v *vector, client *grant.Client) (map[string]any, error) {
@@ -83,13 +103,18 @@ func doCode(ctx context.Context, v *vector, client *grant.Client) (map[string]an
 	if err != nil {
 		return nil, err
 	}
-	resp, err := grant.AuthorizationCodeGrantRequest(ctx, v.Server, client, params, v.With.RedirectURI, v.With.CodeVerifier, v.options(client))
+	previous, err := v.previous(client)
+	if err != nil {
+		return nil, err
+	}
+	opts := v.options(client, previous)
+	resp, err := grant.AuthorizationCodeGrantRequest(ctx, v.Server, client, params, v.With.RedirectURI, v.With.CodeVerifier, opts)
 	if err != nil {
 		return nil, err
 	}
 	token, err := grant.ProcessAuthorizationCodeResponse(ctx, v.Server, client, resp, &grant.ProcessAuthorizationCodeOptions{
 		ExpectedNonce: v.With.Nonce, MaxAge: v.With.MaxAge, RequireIDToken: v.With.RequireIDToken,
-		RecognizedTokenTypes: v.With.TokenTypes, AllowInsecureRequests: client.AllowInsecureRequests,
+		RecognizedTokenTypes: v.With.TokenTypes, AllowInsecureRequests: client.AllowInsecureRequests, DPoP: opts.DPoP,
 	})
 	if err != nil {
 		return nil, err
@@ -97,28 +122,18 @@ func doCode(ctx context.Context, v *vector, client *grant.Client) (map[string]an
 	return tokenResult(token)
 }
 
-// previous is the token of the login as it comes from a store.
-func (v *vector) previous() (*grant.Token, error) {
-	stored := members{"access_token": string(v.With.AccessToken), "token_type": "bearer"}
-	if v.With.PreviousIDToken != "" {
-		stored["id_token"] = v.With.PreviousIDToken
-	}
-	token := new(grant.Token)
-	return token, token.UnmarshalBinary([]byte(stored.json()))
-}
-
 func doRefresh(ctx context.Context, v *vector, client *grant.Client) (map[string]any, error) {
-	opts := &grant.ProcessRefreshTokenOptions{RecognizedTokenTypes: v.With.TokenTypes, AllowInsecureRequests: client.AllowInsecureRequests}
-	previous, err := v.previous()
+	previous, err := v.previous(client)
 	if err != nil {
 		return nil, err
 	}
-	opts.PreviousIDToken = previous.IDToken
-	resp, err := grant.RefreshTokenGrantRequest(ctx, v.Server, client, v.With.RefreshToken, v.options(client))
+	resp, err := grant.RefreshTokenGrantRequest(ctx, v.Server, client, v.With.RefreshToken, v.options(client, previous))
 	if err != nil {
 		return nil, err
 	}
-	token, err := grant.ProcessRefreshTokenResponse(ctx, v.Server, client, resp, opts)
+	token, err := grant.ProcessRefreshTokenResponse(ctx, v.Server, client, resp, &grant.ProcessRefreshTokenOptions{
+		PreviousIDToken: previous.IDToken, RecognizedTokenTypes: v.With.TokenTypes, AllowInsecureRequests: client.AllowInsecureRequests, DPoP: previous.DPoP,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -126,30 +141,61 @@ func doRefresh(ctx context.Context, v *vector, client *grant.Client) (map[string
 }
 
 func doRevoke(ctx context.Context, v *vector, client *grant.Client) (map[string]any, error) {
-	resp, err := grant.RevocationRequest(ctx, v.Server, client, v.With.Token, v.With.TokenTypeHint, v.options(client))
+	resp, err := grant.RevocationRequest(ctx, v.Server, client, v.With.Token, v.With.TokenTypeHint, v.options(client, &grant.Token{}))
 	if err != nil {
 		return nil, err
 	}
 	return nil, grant.ProcessRevocationResponse(v.Server, client, resp)
 }
 
-func doUserinfo(ctx context.Context, v *vector, client *grant.Client) (map[string]any, error) {
-	previous, err := v.previous()
+func doRenew(ctx context.Context, v *vector, client *grant.Client) (map[string]any, error) {
+	previous, err := v.previous(client)
 	if err != nil {
 		return nil, err
 	}
 	client.Server = v.Server
-	userinfo, err := client.Userinfo(ctx, previous)
+	token, err := client.Refresh(ctx, previous)
 	if err != nil {
 		return nil, err
 	}
-	claims := map[string]any{}
-	return claims, userinfo.Claims(&claims)
+	return tokenResult(token)
 }
 
-func doChallenges(_ context.Context, v *vector, _ *grant.Client) (map[string]any, error) {
-	challenges := grant.ParseChallenges(http.Header{"Www-Authenticate": v.With.Headers})
-	return map[string]any{"challenges": challengesResult(challenges)}, nil
+// doDevice reports how long it took beside the token. Time passes here only while
+// the client waits.
+func doDevice(ctx context.Context, v *vector, client *grant.Client) (map[string]any, error) {
+	client.Server = v.Server
+	start := time.Now()
+	flow, err := client.AuthorizeDevice(ctx)
+	if err != nil {
+		return nil, err
+	}
+	life := time.Until(flow.Expiry).Seconds()
+	token, err := flow.Wait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r, err := tokenResult(token)
+	if err != nil {
+		return nil, err
+	}
+	return result(members(r).with(members{
+		"user_code": flow.UserCode, "verification_uri": flow.VerificationURI, "verification_uri_complete": flow.VerificationURIComplete,
+		"codes_expire_in": life, "waited": time.Since(start).Seconds(),
+	}))
+}
+
+func doRegister(ctx context.Context, v *vector, client *grant.Client) (map[string]any, error) {
+	client.Server = v.Server
+	registration, err := client.Register(ctx, v.With.Metadata, &grant.RegistrationRequestOptions{InitialAccessToken: v.With.InitialAccessToken})
+	if err != nil {
+		return nil, err
+	}
+	stored, err := registration.MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	return result(json.RawMessage(stored))
 }
 
 // tokenResult has the members of a token response, after the checks, with the
@@ -171,6 +217,9 @@ func tokenResult(token *grant.Token) (map[string]any, error) {
 			return nil, err
 		}
 		r["id_token"] = claims
+	}
+	if token.DPoP != nil {
+		r["dpop_jkt"] = token.DPoP.Thumbprint()
 	}
 	return result(r)
 }

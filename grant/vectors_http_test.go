@@ -21,6 +21,7 @@ type exchange struct {
 		URL     string         `json:"url"`
 		Headers map[string]any `json:"headers"` // a selection; null for one that must not be there
 		Form    map[string]any `json:"form"`    // all of it
+		JSON    map[string]any `json:"json"`    // all of it
 	} `json:"request"`
 	Response struct {
 		Status  int                  `json:"status"`
@@ -57,22 +58,28 @@ func (e *exchange) check(t testing.TB, keys map[string]any, req *http.Request) {
 		t.Errorf("%s %s was requested, want %s %s", req.Method, req.URL, e.Request.Method, e.Request.URL)
 	}
 	wantSelection(t, keys, "header", e.Request.Headers, headers(req.Header, e.Request.Headers))
-	if e.Request.Form == nil {
+	if e.Request.Form == nil && e.Request.JSON == nil {
 		return
 	}
 	body, err := io.ReadAll(req.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	values, err := url.ParseQuery(string(body))
-	if err != nil {
+	var got map[string]any
+	want := e.Request.JSON
+	if e.Request.Form != nil {
+		values, err := url.ParseQuery(string(body))
+		if err != nil {
+			t.Error(err)
+		}
+		want, got = e.Request.Form, form(values)
+	} else if err := json.Unmarshal(body, &got); err != nil {
 		t.Error(err)
 	}
-	got := form(values)
-	wantSelection(t, keys, "form", e.Request.Form, got)
+	wantSelection(t, keys, "body", want, got)
 	for name := range got {
-		if _, wanted := e.Request.Form[name]; !wanted {
-			t.Errorf("the form has %s", name)
+		if _, wanted := want[name]; !wanted {
+			t.Errorf("the body has %s", name)
 		}
 	}
 }

@@ -28,6 +28,8 @@ type vector struct {
 	HTTP   []exchange                 `json:"http"`
 	Want   vectorWant                 `json:"want"`
 	Signed []signedToken              `json:"signed"`
+
+	keys map[string]any // those of the vectors, by kid
 }
 
 // A vectorClient is the client's own metadata and settings.
@@ -45,6 +47,7 @@ type vectorClient struct {
 	ResponseMode                       string               `json:"response_mode"`
 	AuthorizationSignedResponseAlg     string               `json:"authorization_signed_response_alg"`
 	RequirePushedAuthorizationRequests bool                 `json:"require_pushed_authorization_requests"`
+	DPoPBoundAccessTokens              bool                 `json:"dpop_bound_access_tokens"`
 	RequireAuthTime                    bool                 `json:"require_auth_time"`
 	DefaultMaxAge                      *int                 `json:"default_max_age"`
 	UseMTLSEndpointAliases             bool                 `json:"use_mtls_endpoint_aliases"`
@@ -68,22 +71,31 @@ type vectorClient struct {
 
 // A vectorInput is what the operation is called with.
 type vectorInput struct {
-	Issuer               string               `json:"issuer"`
-	Query                string               `json:"query"`
-	State                string               `json:"state"`
-	Nonce                string               `json:"nonce"`
-	RedirectURI          string               `json:"redirect_uri"`
-	CodeVerifier         string               `json:"code_verifier"`
-	MaxAge               *int                 `json:"max_age"`
-	RequireIDToken       bool                 `json:"require_id_token"`
-	TokenTypes           []string             `json:"token_types"`
-	AccessToken          grant.Secret         `json:"access_token"`
-	RefreshToken         grant.Secret         `json:"refresh_token"`
-	PreviousIDToken      string               `json:"previous_id_token"`
-	Token                grant.Secret         `json:"token"`
-	TokenTypeHint        string               `json:"token_type_hint"`
-	AdditionalParameters map[string]oneOrMore `json:"additional_parameters"`
-	Headers              oneOrMore            `json:"headers"`
+	Issuer               string                `json:"issuer"`
+	Query                string                `json:"query"`
+	State                string                `json:"state"`
+	Nonce                string                `json:"nonce"`
+	RedirectURI          string                `json:"redirect_uri"`
+	CodeVerifier         string                `json:"code_verifier"`
+	MaxAge               *int                  `json:"max_age"`
+	RequireIDToken       bool                  `json:"require_id_token"`
+	TokenTypes           []string              `json:"token_types"`
+	AccessToken          grant.Secret          `json:"access_token"`
+	TokenType            string                `json:"token_type"`
+	RefreshToken         grant.Secret          `json:"refresh_token"`
+	Scope                string                `json:"scope"`
+	DPoP                 string                `json:"dpop"` // the kid of the key that the tokens are bound to
+	PreviousIDToken      string                `json:"previous_id_token"`
+	Token                grant.Secret          `json:"token"`
+	TokenTypeHint        string                `json:"token_type_hint"`
+	AdditionalParameters map[string]oneOrMore  `json:"additional_parameters"`
+	Headers              oneOrMore             `json:"headers"`
+	Metadata             *grant.ClientMetadata `json:"metadata"`
+	InitialAccessToken   grant.Secret          `json:"initial_access_token"`
+	Resource             string                `json:"resource"`
+	ResourceMetadata     string                `json:"resource_metadata"`
+	Method               string                `json:"method"`
+	URL                  string                `json:"url"`
 }
 
 // A vectorWant is how it ends. Outcome is "accepted", "refused" by a check of
@@ -171,6 +183,7 @@ func (v *vector) run(t *testing.T, keys map[string]any) {
 	if !known || v.About == "" || v.Source == "" {
 		t.Fatalf("the operation %q is unknown, or about or source is missing", v.Do)
 	}
+	v.keys = keys
 	script := &script{t: t, keys: keys, left: v.HTTP}
 	client := v.Client.client(script, v.Clock)
 	client.Key, _ = keys[v.Client.Key].(crypto.Signer)
@@ -192,7 +205,7 @@ func (c vectorClient) client(transport http.RoundTripper, clock int64) *grant.Cl
 		ClientID: c.ClientID, ClientSecret: grant.Secret(c.ClientSecret), TokenEndpointAuthMethod: c.TokenEndpointAuthMethod,
 		KeyID: c.KeyID, TokenEndpointAuthSigningAlg: c.TokenEndpointAuthSigningAlg, RequirePushedAuthorizationRequests: c.RequirePushedAuthorizationRequests,
 		RequireSignedRequestObject: c.RequireSignedRequestObject, RequestObjectSigningAlg: c.RequestObjectSigningAlg,
-		ResponseMode: c.ResponseMode, AuthorizationSignedResponseAlg: c.AuthorizationSignedResponseAlg,
+		DPoPBoundAccessTokens: c.DPoPBoundAccessTokens, ResponseMode: c.ResponseMode, AuthorizationSignedResponseAlg: c.AuthorizationSignedResponseAlg,
 		IDTokenSignedResponseAlg: c.IDTokenSignedResponseAlg, UserinfoSignedResponseAlg: c.UserinfoSignedResponseAlg, RequireAuthTime: c.RequireAuthTime, DefaultMaxAge: c.DefaultMaxAge,
 		UseMTLSEndpointAliases: c.UseMTLSEndpointAliases, AllowInsecureRequests: c.AllowHTTP, Header: listOf(c.Headers),
 		Scopes: strings.Fields(c.Scope), Prompt: c.Prompt, LoginHint: c.LoginHint, ACRValues: c.ACRValues, UILocales: c.UILocales,
