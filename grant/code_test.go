@@ -104,8 +104,8 @@ func TestTokenRequest(t *testing.T) {
 		form   url.Values // beyond what the library sets
 		header map[string]string
 	}{
-		{name: "AC-04 RT-03 no options"},
-		{name: "AC-05 AC-06 AC-07 RT-04 RT-05 RT-06 resource", opts: &grant.TokenEndpointRequestOptions{AdditionalParameters: url.Values{"resource": {"urn:example:resource"}}},
+		{name: "AC-04 RT-03 DEV-24 no options"},
+		{name: "AC-05 AC-06 AC-07 RT-04 RT-05 RT-06 DEV-25 DEV-26 DEV-27 resource", opts: &grant.TokenEndpointRequestOptions{AdditionalParameters: url.Values{"resource": {"urn:example:resource"}}},
 			form: url.Values{"resource": {"urn:example:resource"}}},
 		{name: "R022 several resources", opts: &grant.TokenEndpointRequestOptions{AdditionalParameters: url.Values{"resource": {"urn:b", "urn:a"}}},
 			form: url.Values{"resource": {"urn:b", "urn:a"}}},
@@ -113,7 +113,7 @@ func TestTokenRequest(t *testing.T) {
 			"grant_type": {"x", "y"}, "code": {"x"}, "redirect_uri": {"x"}, "code_verifier": {"x"}, "refresh_token": {"x"}, "device_code": {"x"}}}},
 		{name: "R089 H06 no smuggled credentials", opts: &grant.TokenEndpointRequestOptions{AdditionalParameters: url.Values{
 			"client_id": {"x"}, "client_secret": {"x"}, "client_assertion": {"x"}, "client_assertion_type": {"x"}}}},
-		{name: "AC-08 AC-09 AC-10 RT-07 RT-08 RT-09 headers", opts: &grant.TokenEndpointRequestOptions{Header: http.Header{"accept": {"text/html"}, "user-agent": {"foo"}, "foo": {"bar"}}},
+		{name: "AC-08 AC-09 AC-10 RT-07 RT-08 RT-09 DEV-28 DEV-29 DEV-30 headers", opts: &grant.TokenEndpointRequestOptions{Header: http.Header{"accept": {"text/html"}, "user-agent": {"foo"}, "foo": {"bar"}}},
 			header: map[string]string{"User-Agent": "foo", "Foo": "bar"}},
 		{name: "R016 the content type is ours", opts: &grant.TokenEndpointRequestOptions{Header: http.Header{"content-type": {"text/plain"}}}},
 	}

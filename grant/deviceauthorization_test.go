@@ -65,7 +65,7 @@ func TestDeviceAuthorizationRequest(t *testing.T) {
 			t.Fatal(resp, err)
 		}
 		r := p.one(t, "/device")
-		// DEV-02..04 and R230: client_id is in the body also beside Basic, nothing smuggled is.
+		// DEV-02, DEV-03, DEV-04 and R230: client_id is in the body also beside Basic, nothing smuggled is.
 		want := url.Values{"resource": {"urn:b", "urn:a"}, "scope": {"openid"}, "client_id": {clientID}, "foo": {"bar"}}
 		if !reflect.DeepEqual(r.form, want) {
 			t.Errorf("%s: form %v, want %v", name, r.form, want)
@@ -73,7 +73,7 @@ func TestDeviceAuthorizationRequest(t *testing.T) {
 		if _, _, basic := (&http.Request{Header: r.header}).BasicAuth(); basic != (auth != nil) {
 			t.Errorf("%s: headers %v", name, r.header)
 		}
-		// DEV-05..07
+		// DEV-05, DEV-06, DEV-07
 		if r.method != "POST" || r.header.Get("Accept") != "application/json" || r.header.Get("User-Agent") != "foo" || r.header.Get("Foo") != "bar" {
 			t.Errorf("%s: %s with %v", name, r.method, r.header)
 		}

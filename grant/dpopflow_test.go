@@ -101,7 +101,7 @@ func wantRepeated(t *testing.T, first, second request) {
 	}
 }
 
-// R123, R124, R177, R179: the single steps send a proof, remember the nonce
+// AC-11, RT-10, DEV-31, R123, R124, R177, R179: the single steps send a proof, remember the nonce
 // whatever the status is, and repeat nothing.
 func TestDPoPRequests(t *testing.T) {
 	for _, test := range []struct {
@@ -181,7 +181,7 @@ func TestForeignProof(t *testing.T) {
 	}
 }
 
-// R072, and RFC 9449, section 10.1: a pushed request has both the key's thumbprint
+// PAR-08, R072, and RFC 9449, section 10.1: a pushed request has both the key's thumbprint
 // and a proof of it, and is repeated for a nonce.
 func TestDPoPWithPAR(t *testing.T) {
 	p, client := newDPoPClient(t)

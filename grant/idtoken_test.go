@@ -40,7 +40,7 @@ func TestIDToken(t *testing.T) {
 		name, token, want string
 		setup             func(as *grant.AuthorizationServer, client *grant.Client)
 	}{
-		{"AC-27 RT-27 valid", valid, "ok", nil},
+		{"AC-27 RT-27 DEV-47 valid", valid, "ok", nil},
 		{"AC-36 no at_hash", valid, "ok", nil},
 
 		{"AC-23 three parts that are no JSON", "a.b.c", badParse + "header", nil},
@@ -136,7 +136,7 @@ func TestIDToken(t *testing.T) {
 		{"R160 c_hash and s_hash are not looked at", es(members{"c_hash": "x", "s_hash": 5, "acr": null}), "ok", nil},
 
 		{"signature empty", parts[0] + "." + parts[1] + ".", wrongSig, nil},
-		{"AC-26 RT-26 random signature: stricter, it is verified", parts[0] + "." + parts[1] + "." + b64(make([]byte, 64)), wrongSig, nil},
+		{"AC-26 RT-26 DEV-46 random signature: stricter, it is verified", parts[0] + "." + parts[1] + "." + b64(make([]byte, 64)), wrongSig, nil},
 		{"payload of another token", parts[0] + "." + strings.Split(es(members{"sub": "other"}), ".")[1] + "." + parts[2], wrongSig, nil},
 		{"header of another token", strings.Split(header(members{"x": 1}), ".")[0] + "." + parts[1] + "." + parts[2], wrongSig, nil},
 	}
@@ -179,11 +179,11 @@ func TestIDTokenAlg(t *testing.T) {
 		want   string
 	}{
 		{"AC-27 server lists it", "", []string{"ES256"}, unsigned("ES256"), "ok"},
-		{"AC-29 RT-29 client names it", "ES256", nil, unsigned("ES256"), "ok"},
-		{"AC-30 RT-30 RS256 by default", "", nil, unsigned("RS256"), "ok"},
-		{"AC-31 RT-31 nothing but RS256 by default", "", nil, unsigned("ES256"), wrongAlg},
-		{"AC-32 RT-32 server lists another", "", []string{"RS256"}, unsigned("ES256"), wrongAlg},
-		{"AC-33 RT-33 client names another", "RS256", nil, unsigned("ES256"), wrongAlg},
+		{"AC-29 RT-29 DEV-49 client names it", "ES256", nil, unsigned("ES256"), "ok"},
+		{"AC-30 RT-30 DEV-50 RS256 by default", "", nil, unsigned("RS256"), "ok"},
+		{"AC-31 RT-31 DEV-51 nothing but RS256 by default", "", nil, unsigned("ES256"), wrongAlg},
+		{"AC-32 RT-32 DEV-52 server lists another", "", []string{"RS256"}, unsigned("ES256"), wrongAlg},
+		{"AC-33 RT-33 DEV-53 client names another", "RS256", nil, unsigned("ES256"), wrongAlg},
 		{"R150 the client wins over the server", "ES256", []string{"RS256"}, unsigned("ES256"), "ok"},
 		{"R150 the client wins over the server, the other way", "RS256", []string{"ES256"}, unsigned("ES256"), wrongAlg},
 		{"R150 empty list", "", []string{}, unsigned("RS256"), wrongAlg},
@@ -325,7 +325,7 @@ func TestIDTokenFields(t *testing.T) {
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](id.Claims(&[]string{})); !ok {
 		t.Error("claims were decoded into an array")
 	}
-	for name, made := range map[string]*grant.IDToken{"AC-28 RT-28 not what a process function returned": {Raw: grant.Secret(raw)}, "none": nil} {
+	for name, made := range map[string]*grant.IDToken{"AC-28 RT-28 DEV-48 not what a process function returned": {Raw: grant.Secret(raw)}, "none": nil} {
 		t.Run(name, func(t *testing.T) { wantOutcome(t, made.Claims(&claims), "argument") })
 	}
 }

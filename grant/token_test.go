@@ -24,7 +24,7 @@ const (
 )
 
 // What a token endpoint answers without an ID token. The rows hold for the code
-// grant and for refresh.
+// grant, for refresh and for the device grant.
 var tokenResponses = []struct {
 	name   string
 	status int
@@ -32,10 +32,10 @@ var tokenResponses = []struct {
 	header []string
 	want   string
 }{
-	{name: "AC-13 RT-12 404", status: 404, want: notConform},
-	{name: "AC-14 RT-13 half an object", body: `{"`, want: parseError},
-	{name: "AC-15 RT-14 null", body: `null`, want: notObject},
-	{name: "AC-16 RT-15 array", body: `[]`, want: notObject},
+	{name: "AC-13 RT-12 DEV-33 404", status: 404, want: notConform},
+	{name: "AC-14 RT-13 DEV-34 half an object", body: `{"`, want: parseError},
+	{name: "AC-15 RT-14 DEV-35 null", body: `null`, want: notObject},
+	{name: "AC-16 RT-15 DEV-36 array", body: `[]`, want: notObject},
 	{name: "R108 string", body: `"x"`, want: notObject},
 	{name: "R108 number", body: `1`, want: notObject},
 	{name: "R108 trailing text", body: `{"access_token":"token","token_type":"Bearer"} x`, want: parseError},
@@ -54,7 +54,7 @@ var tokenResponses = []struct {
 	{name: "R107 no type", body: `<html>`, header: []string{"Content-Type", ""}, want: notJSON},
 	{name: "R107 key sets are no tokens", body: `<html>`, header: []string{"Content-Type", "application/jwk-set+json"}, want: notJSON},
 
-	{name: "AC-17 RT-16 no access_token", body: `{"token_type":"Bearer"}`, want: badToken + "access_token"},
+	{name: "AC-17 RT-16 DEV-37 no access_token", body: `{"token_type":"Bearer"}`, want: badToken + "access_token"},
 	{name: "R127 access_token null", body: `{"access_token":null,"token_type":"Bearer"}`, want: badToken + "access_token"},
 	{name: "R127 access_token empty", body: `{"access_token":"","token_type":"Bearer"}`, want: badToken + "access_token"},
 	{name: "R127 access_token number", body: `{"access_token":1,"token_type":"Bearer"}`, want: badToken + "access_token"},
@@ -66,7 +66,7 @@ var tokenResponses = []struct {
 	{name: "A.12 access_token with DEL", body: `{"access_token":"tok\u007fen","token_type":"Bearer"}`, want: badToken + "access_token"},
 	{name: "A.12 access_token beyond ASCII", body: `{"access_token":"tok\u00e9n","token_type":"Bearer"}`, want: badToken + "access_token"},
 	{name: "A.12 access_token with all that it may have", body: `{"access_token":" !\"#$%&'()*+,-./09:;<=>?@AZ[\\]^_` + "`" + `az{|}~","token_type":"Bearer"}`, want: "ok"},
-	{name: "AC-18 RT-17 no token_type", body: `{"access_token":"token"}`, want: badToken + "token_type"},
+	{name: "AC-18 RT-17 DEV-38 no token_type", body: `{"access_token":"token"}`, want: badToken + "token_type"},
 	{name: "R128 token_type null", body: `{"access_token":"token","token_type":null}`, want: badToken + "token_type"},
 	{name: "R128 token_type empty", body: `{"access_token":"token","token_type":""}`, want: badToken + "token_type"},
 	{name: "AC-20 unknown token_type", body: `{"access_token":"token","token_type":"unrecognized"}`, want: badType},
@@ -75,7 +75,7 @@ var tokenResponses = []struct {
 	{name: "A.13 token_type with a line break", body: `{"access_token":"token","token_type":"Bearer\n"}`, want: badType},
 	{name: "R128 BEARER", body: `{"access_token":"token","token_type":"BEARER"}`, want: "ok"},
 
-	{name: "AC-19 RT-18 expires_in date", body: `{"access_token":"token","token_type":"Bearer","expires_in":"Sun, 06 Nov 1994 08:49:37 GMT"}`, want: badToken + "expires_in"},
+	{name: "AC-19 RT-18 DEV-39 expires_in date", body: `{"access_token":"token","token_type":"Bearer","expires_in":"Sun, 06 Nov 1994 08:49:37 GMT"}`, want: badToken + "expires_in"},
 	{name: "R129 expires_in null", body: `{"access_token":"token","token_type":"Bearer","expires_in":null}`, want: badToken + "expires_in"},
 	{name: "R130 expires_in negative", body: `{"access_token":"token","token_type":"Bearer","expires_in":-1}`, want: badToken + "expires_in"},
 	{name: "R130 expires_in beyond every number", body: `{"access_token":"token","token_type":"Bearer","expires_in":1e999}`, want: badToken + "expires_in"},
@@ -88,25 +88,25 @@ var tokenResponses = []struct {
 	{name: "H11 expires_in signed text", body: `{"access_token":"token","token_type":"Bearer","expires_in":"-60"}`, want: badToken + "expires_in"},
 	{name: "H11 expires_in hexadecimal", body: `{"access_token":"token","token_type":"Bearer","expires_in":"0x10"}`, want: badToken + "expires_in"},
 
-	{name: "AC-21 RT-19 scope null", body: `{"access_token":"token","token_type":"Bearer","scope":null}`, want: badToken + "scope"},
+	{name: "AC-21 RT-19 DEV-40 scope null", body: `{"access_token":"token","token_type":"Bearer","scope":null}`, want: badToken + "scope"},
 	{name: "R132 scope array", body: `{"access_token":"token","token_type":"Bearer","scope":["a"]}`, want: badToken + "scope"},
 	{name: "R132 scope empty", body: `{"access_token":"token","token_type":"Bearer","scope":""}`, want: "ok"},
 	{name: "A.4 scope with an escape", body: `{"access_token":"token","token_type":"Bearer","scope":"a \u001b[31m"}`, want: badToken + "scope"},
 	{name: "A.4 scope with NUL", body: `{"access_token":"token","token_type":"Bearer","scope":"a\u0000"}`, want: badToken + "scope"},
 	{name: "A.4 scope with line breaks and commas", body: `{"access_token":"token","token_type":"Bearer","scope":"a,b\nc\td"}`, want: "ok"},
 	{name: "A.4 scope beyond the syntax", body: `{"access_token":"token","token_type":"Bearer","scope":"l\u00f6schen \"a\" b\\c"}`, want: "ok"},
-	{name: "AC-22 RT-20 refresh_token null", body: `{"access_token":"token","token_type":"Bearer","refresh_token":null}`, want: badToken + "refresh_token"},
+	{name: "AC-22 RT-20 DEV-41 refresh_token null", body: `{"access_token":"token","token_type":"Bearer","refresh_token":null}`, want: badToken + "refresh_token"},
 	{name: "R131 refresh_token empty", body: `{"access_token":"token","token_type":"Bearer","refresh_token":""}`, want: badToken + "refresh_token"},
 	{name: "A.17 refresh_token with a line break", body: `{"access_token":"token","token_type":"Bearer","refresh_token":"tok\nen"}`, want: badToken + "refresh_token"},
 	{name: "A.17 refresh_token beyond ASCII", body: `{"access_token":"token","token_type":"Bearer","refresh_token":"tok\u00e9n"}`, want: badToken + "refresh_token"},
 	{name: "A.17 refresh_token with a blank", body: `{"access_token":"token","token_type":"Bearer","refresh_token":"tok en"}`, want: "ok"},
-	{name: "RT-21 id_token null", body: `{"access_token":"token","token_type":"Bearer","id_token":null}`, want: badToken + "id_token"},
+	{name: "RT-21 DEV-42 id_token null", body: `{"access_token":"token","token_type":"Bearer","id_token":null}`, want: badToken + "id_token"},
 	{name: "R133 id_token empty", body: `{"access_token":"token","token_type":"Bearer","id_token":""}`, want: badToken + "id_token"},
 	{name: "R135 token_type is looked at last", body: `{"access_token":"token","token_type":"unrecognized","id_token":"a.b"}`, want: "OAUTH_INVALID_RESPONSE id_token.form"},
-	{name: "RT-25 minimal", body: `{"access_token":"token","token_type":"Bearer"}`, want: "ok"},
+	{name: "RT-25 DEV-45 minimal", body: `{"access_token":"token","token_type":"Bearer"}`, want: "ok"},
 	{name: "R134 other members", body: `{"access_token":"token","token_type":"Bearer","x":null,"authorization_details":5}`, want: "ok"},
 
-	{name: "AC-25 RT-24 400 invalid_grant", status: 400, body: `{"error":"invalid_grant"}`, want: "refused invalid_grant"},
+	{name: "AC-25 RT-24 DEV-44 400 invalid_grant", status: 400, body: `{"error":"invalid_grant"}`, want: "refused invalid_grant"},
 	{name: "R103 403", status: 403, body: `{"error":"access_denied"}`, want: "refused access_denied"},
 	{name: "R103 description of a wrong type", status: 400, body: `{"error":"invalid_grant","error_description":5}`, want: "refused invalid_grant"},
 	{name: "R102 404 HTML", status: 404, body: `<html>`, header: []string{"Content-Type", "text/html"}, want: notJSON4xx},
@@ -171,7 +171,7 @@ func TestNilArguments(t *testing.T) {
 		client *grant.Client
 		resp   *http.Response
 	}{
-		{"AC-12 RT-11 no response", newServer(), newClient(nil), nil},
+		{"AC-12 RT-11 DEV-32 no response", newServer(), newClient(nil), nil},
 		{"R001 no server", nil, newClient(nil), response(200, "")},
 		{"R002 no client", newServer(), nil, response(200, "")},
 		{"R005 no body", newServer(), newClient(nil), &http.Response{StatusCode: 200}},
@@ -191,7 +191,7 @@ func TestNilArguments(t *testing.T) {
 func TestFullToken(t *testing.T) {
 	const body = `{"access_token":"token","token_type":"Bearer","expires_in":60,"scope":"api:read","refresh_token":"refresh"}`
 	for _, processor := range processors {
-		t.Run(processor.name+" AC-24 RT-22 RT-23", inBubble(func(t *testing.T) {
+		t.Run(processor.name+" AC-24 RT-22 RT-23 DEV-43", inBubble(func(t *testing.T) {
 			token, err := processor.process(t, newServer(), newClient(nil), response(200, body))
 			if err != nil {
 				t.Fatal(err)
