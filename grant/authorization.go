@@ -85,7 +85,7 @@ func (c *Client) checkLogin(as *AuthorizationServer) error {
 	if err := assertHeader(c.Header); err != nil {
 		return err
 	}
-	if err := cmp.Or(c.checkParameters(), c.checkAuth(as), c.checkHS256(), c.checkDPoP(as)); err != nil {
+	if err := cmp.Or(c.checkParameters(), c.checkAuth(as), c.checkHS256()); err != nil {
 		return err
 	}
 	if methods := as.CodeChallengeMethodsSupported; methods != nil && !slices.Contains(methods, "S256") {

@@ -3,7 +3,6 @@ package grant
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -148,30 +147,4 @@ func (c *Client) authorizationURL(as *AuthorizationServer, request *authorizatio
 	maps.Copy(query, request.params)
 	u.RawQuery, u.Fragment = query.Encode(), ""
 	return u.String(), nil
-}
-
-// newDPoP makes the key of a login, nil where there is none.
-func (c *Client) newDPoP(as *AuthorizationServer) (*DPoP, error) {
-	if !c.DPoPBoundAccessTokens {
-		return nil, nil
-	}
-	if err := c.checkDPoP(as); err != nil {
-		return nil, err
-	}
-	dpop, err := GenerateDPoP(as.DPoPSigningAlgValuesSupported...)
-	if err != nil {
-		return nil, err
-	}
-	dpop.skew = c.ClockSkew
-	return dpop, nil
-}
-
-// checkDPoP: RFC 9449, section 5.1. A server that lists nothing may know DPoP all
-// the same.
-func (c *Client) checkDPoP(as *AuthorizationServer) error {
-	if !c.DPoPBoundAccessTokens || dpopAlgorithm(as.DPoPSigningAlgValuesSupported) != "" {
-		return nil
-	}
-	return &CheckError{Check: checkMetadataDPoP, Code: codeUnsupported,
-		Reason: "the server takes DPoP proofs with unknown algorithms only", Expected: "ES256", Actual: fmt.Sprint(as.DPoPSigningAlgValuesSupported)}
 }

@@ -82,7 +82,7 @@ func (c *Client) checkDevice(as *AuthorizationServer) error {
 	if err := c.assert(); err != nil {
 		return err
 	}
-	if err := cmp.Or(c.checkParameters(), c.checkAuth(as), c.checkHS256(), c.checkDPoP(as)); err != nil {
+	if err := cmp.Or(c.checkParameters(), c.checkHS256()); err != nil {
 		return err
 	}
 	names := []string{"token_endpoint"}

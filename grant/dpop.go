@@ -79,6 +79,24 @@ func newDPoP(signer *signer) (*DPoP, error) {
 	return &DPoP{signer: signer, jwk: jwk, thumbprint: base64.RawURLEncoding.EncodeToString(thumbprint)}, nil
 }
 
+// newDPoP makes the key of a login, nil where there is none. A server that lists
+// no algorithms (RFC 9449, section 5.1) may know DPoP all the same.
+func (c *Client) newDPoP(as *AuthorizationServer) (*DPoP, error) {
+	if !c.DPoPBoundAccessTokens {
+		return nil, nil
+	}
+	if dpopAlgorithm(as.DPoPSigningAlgValuesSupported) == "" {
+		return nil, &CheckError{Check: checkMetadataDPoP, Code: codeUnsupported,
+			Reason: "the server takes DPoP proofs with unknown algorithms only", Expected: "ES256", Actual: fmt.Sprint(as.DPoPSigningAlgValuesSupported)}
+	}
+	dpop, err := GenerateDPoP(as.DPoPSigningAlgValuesSupported...)
+	if err != nil {
+		return nil, err
+	}
+	dpop.skew = c.ClockSkew
+	return dpop, nil
+}
+
 // dpopAlgorithm chooses the algorithm of a new key, "" for none.
 func dpopAlgorithm(offered []string) string {
 	for _, alg := range []string{"ES256", "EdDSA", "Ed25519", "ES384", "ES512", "PS256", "RS256"} {
