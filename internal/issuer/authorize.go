@@ -16,6 +16,7 @@ type authRequest struct {
 	state       string
 	scopes      []string
 	challenge   string
+	jkt         string // dpop_jkt
 	nonce       string
 	loginHint   string
 	prompt      []string
@@ -106,6 +107,7 @@ func (i *Issuer) checkRequest(client *Client, redirectURI string, params url.Val
 		state:       params.Get("state"),
 		scopes:      scopes,
 		challenge:   params.Get("code_challenge"),
+		jkt:         params.Get("dpop_jkt"),
 		nonce:       params.Get("nonce"),
 		loginHint:   params.Get("login_hint"),
 		prompt:      prompt,

@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"crypto"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -13,12 +14,14 @@ import (
 
 // The values of Client.AuthMethod (OpenID Connect Core, section 9).
 const (
-	AuthNone  = "none"
-	AuthBasic = "client_secret_basic"
-	AuthPost  = "client_secret_post"
+	AuthNone          = "none"
+	AuthBasic         = "client_secret_basic"
+	AuthPost          = "client_secret_post"
+	AuthSecretJWT     = "client_secret_jwt"
+	AuthPrivateKeyJWT = "private_key_jwt"
 )
 
-var authMethodsSupported = [...]string{AuthNone, AuthBasic, AuthPost}
+var authMethodsSupported = [...]string{AuthNone, AuthBasic, AuthPost, AuthSecretJWT, AuthPrivateKeyJWT}
 
 // Client is a client that is registered at the issuer.
 type Client struct {
@@ -26,11 +29,15 @@ type Client struct {
 	ID string
 	// Name is shown on the consent page; default: the ID.
 	Name string
-	// Secret is the client_secret; a client without one is public.
+	// Secret is the client_secret; a client without one and without Key is public.
 	Secret string
-	// AuthMethod is the one way in which the client may authenticate: AuthNone (default without a secret),
-	// AuthBasic (default with a secret) or AuthPost.
+	// Key is the public key of a client with AuthPrivateKeyJWT: RSA, P-256 or Ed25519.
+	Key crypto.PublicKey
+	// AuthMethod is the one way in which the client may authenticate: AuthNone (default without a secret or key),
+	// AuthBasic (default with a secret), AuthPost, AuthSecretJWT or AuthPrivateKeyJWT (default with a key).
 	AuthMethod string
+	// DPoPBound refuses token requests of the client without a DPoP proof (RFC 9449, section 5.2).
+	DPoPBound bool
 	// Alg signs the client's ID tokens (id_token_signed_response_alg); default: Options.Alg.
 	Alg string
 	// RedirectURIs are compared as strings, but for the port of http URIs to 127.0.0.1, [::1] and localhost
@@ -61,7 +68,10 @@ func (c *Client) setDefaults(alg string) error {
 	}
 	if c.AuthMethod == "" {
 		c.AuthMethod = AuthNone
-		if c.Secret != "" {
+		switch {
+		case c.Key != nil:
+			c.AuthMethod = AuthPrivateKeyJWT
+		case c.Secret != "":
 			c.AuthMethod = AuthBasic
 		}
 	}
@@ -76,8 +86,11 @@ func (c *Client) setDefaults(alg string) error {
 	if !slices.Contains(authMethodsSupported[:], c.AuthMethod) {
 		return fmt.Errorf("unknown authentication method %q", c.AuthMethod)
 	}
-	if (c.AuthMethod == AuthNone) != (c.Secret == "") {
+	if strings.HasPrefix(c.AuthMethod, "client_secret_") != (c.Secret != "") {
 		return errors.New("the authentication method does not fit the secret")
+	}
+	if (c.AuthMethod == AuthPrivateKeyJWT) != (c.Key != nil) {
+		return errors.New("the authentication method does not fit the key")
 	}
 	c.RedirectURIs = slices.Clone(c.RedirectURIs) // the caller may change theirs
 	c.PostLogoutRedirectURIs = slices.Clone(c.PostLogoutRedirectURIs)
@@ -120,6 +133,9 @@ func portless(uri string) string {
 
 // authenticate identifies the client of a request to the token or revocation endpoint (RFC 6749, section 2.3).
 func (i *Issuer) authenticate(r *http.Request, form url.Values) (*Client, *oauthError) {
+	if form.Has("client_assertion") {
+		return i.authenticateAssertion(r, form)
+	}
 	id, secret, method := form.Get("client_id"), form.Get("client_secret"), AuthNone
 	if form.Has("client_secret") {
 		method = AuthPost
@@ -142,7 +158,7 @@ func (i *Issuer) authenticate(r *http.Request, form url.Values) (*Client, *oauth
 	switch {
 	case client == nil:
 		return nil, invalidClient("unknown client", method == AuthBasic)
-	case client.AuthMethod != method || form.Has("client_assertion"):
+	case client.AuthMethod != method:
 		return nil, invalidClient("the client is not registered for this authentication method", method == AuthBasic)
 	case !sameSecret(client.Secret, secret):
 		return nil, invalidClient("wrong client secret", method == AuthBasic)

@@ -83,7 +83,7 @@ func (i *Issuer) decide(req *authRequest, s *session, allowed bool) string {
 	response := url.Values{"error": {"access_denied"}, "error_description": {"the user denied access"}}
 	if allowed {
 		g := &grant{client: req.client, user: s.user, scopes: req.scopes, nonce: req.nonce, authTime: s.authTime}
-		response = url.Values{"code": {i.ledger.newCode(g, req.redirectURI, req.challenge)}}
+		response = url.Values{"code": {i.ledger.newCode(g, req.redirectURI, req.challenge, req.jkt)}}
 	}
 	var state []string
 	if req.state != "" {

@@ -9,8 +9,9 @@
 //	page, err := new(issuer.Visitor).Visit(ctx, authorizationURL) // browser and user in one
 //
 // The issuer speaks the authorization code flow of OpenID Connect Core 1.0 with PKCE (S256, required), RFC 9207 `iss`,
-// refresh tokens that rotate (scope offline_access), userinfo, revocation (RFC 7009) and RP-initiated logout. It
-// asks for consent at every sign-in, because no native client can prove who it is (RFC 8252, section 8.6).
+// refresh tokens that rotate (scope offline_access), userinfo, revocation (RFC 7009) and RP-initiated logout. Tokens that
+// are asked for with a DPoP proof are bound to its key (RFC 9449), and clients may authenticate with assertions (RFC 7523).
+// It asks for consent at every sign-in, because no native client can prove who it is (RFC 8252, section 8.6).
 // Any user name and any password are accepted: never let it guard anything.
 //
 // All state lives in the [Issuer] and is gone after [Issuer.Close]. The package imports no other package of this
@@ -65,6 +66,8 @@ type Options struct {
 	Discovery string
 	// Now is the issuer's clock; default: time.Now.
 	Now func() time.Time
+	// DPoPNonce takes no DPoP proof without a nonce that the issuer has given (RFC 9449, section 8).
+	DPoPNonce bool
 
 	// Metadata may edit the metadata document.
 	Metadata func(doc map[string]any)
@@ -96,6 +99,9 @@ type Issuer struct {
 	ledger   *ledger
 	visits   *visits
 	counters counters
+
+	assertions, proofs onceOnly // the jti of those that were used
+	nonces             nonceKey
 
 	server *http.Server
 	cancel context.CancelFunc // ends the contexts of all requests
@@ -150,6 +156,7 @@ func newIssuer(opts *Options) (*Issuer, error) {
 		keys:    keys,
 		ledger:  newLedger(o.Now, o.AccessTokenTTL),
 		visits:  newVisits(o.Now),
+		nonces:  nonceKey(randomValue()),
 	}, nil
 }
 

@@ -47,6 +47,7 @@ type code struct {
 	grant       *grant
 	redirectURI string
 	challenge   string
+	jkt         string // dpop_jkt, "" for none
 	expires     time.Time
 	used        bool
 }
@@ -54,11 +55,13 @@ type code struct {
 type accessToken struct {
 	grant   *grant
 	scopes  []string
+	jkt     string // thumbprint of the key that it is bound to, "" for a bearer token
 	expires time.Time
 }
 
 type refreshToken struct {
 	grant *grant
+	jkt   string // as in accessToken
 	used  bool
 }
 
@@ -68,6 +71,7 @@ type tokens struct {
 	scopes    []string
 	access    string
 	refresh   string // "" without offline_access
+	jkt       string // "" for bearer tokens
 	firstTime bool   // from a code: the ID token carries the nonce
 }
 
@@ -82,8 +86,8 @@ func newLedger(now func() time.Time, ttl time.Duration) *ledger {
 	}
 }
 
-// newCode hands out a code for g.
-func (l *ledger) newCode(g *grant, redirectURI, challenge string) string {
+// newCode hands out a code for g. jkt is the key that has to be used with it (RFC 9449, section 10), "" for any.
+func (l *ledger) newCode(g *grant, redirectURI, challenge, jkt string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	value := l.newSecret()
@@ -92,13 +96,14 @@ func (l *ledger) newCode(g *grant, redirectURI, challenge string) string {
 		grant:       g,
 		redirectURI: redirectURI,
 		challenge:   challenge,
+		jkt:         jkt,
 		expires:     l.now().Add(codeTTL),
 	}
 	return value
 }
 
 // redeem exchanges a code. The first request of the right client uses it up, whether it succeeds or not.
-func (l *ledger) redeem(client *Client, value, redirectURI, verifier string) (*tokens, *oauthError) {
+func (l *ledger) redeem(client *Client, value, redirectURI, verifier, jkt string) (*tokens, *oauthError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.codes[digestOf(value)]
@@ -119,14 +124,16 @@ func (l *ledger) redeem(client *Client, value, redirectURI, verifier string) (*t
 		return nil, invalidGrant("redirect_uri differs from the one in the authorization request")
 	case challengeOf(verifier) != c.challenge: // RFC 7636, section 4.6
 		return nil, invalidGrant("code_verifier does not fit the code_challenge")
+	case c.jkt != "" && c.jkt != jkt: // RFC 9449, section 10
+		return nil, invalidGrant("the proof has not the key of dpop_jkt")
 	}
-	return l.issue(c.grant, c.grant.scopes, true), nil
+	return l.issue(c.grant, c.grant.scopes, jkt, true), nil
 }
 
 // renew exchanges a refresh token for new tokens with the given scopes, or with all that were granted when none are
 // given. The refresh token is replaced; when it comes a second time, then one of the two who have it has
 // stolen it, and the whole grant ends (RFC 9700, section 4.14.2).
-func (l *ledger) renew(client *Client, value string, scopes []string) (*tokens, *oauthError) {
+func (l *ledger) renew(client *Client, value string, scopes []string, jkt string) (*tokens, *oauthError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.refresh[digestOf(value)]
@@ -140,6 +147,8 @@ func (l *ledger) renew(client *Client, value string, scopes []string) (*tokens, 
 		return nil, invalidGrant("the refresh token was used before")
 	case t.grant.revoked:
 		return nil, invalidGrant("the refresh token was revoked")
+	case t.jkt != "" && t.jkt != jkt: // RFC 9449, section 5
+		return nil, invalidGrant("the refresh token is bound to another key")
 	}
 	if scopes == nil {
 		scopes = t.grant.scopes
@@ -150,17 +159,21 @@ func (l *ledger) renew(client *Client, value string, scopes []string) (*tokens, 
 		}
 	}
 	t.used = true
-	return l.issue(t.grant, scopes, false), nil
+	return l.issue(t.grant, scopes, jkt, false), nil
 }
 
-// issue hands out an access token and, with offline_access, a refresh token. The lock is held.
-func (l *ledger) issue(g *grant, scopes []string, firstTime bool) *tokens {
+// issue hands out an access token and, with offline_access, a refresh token. The refresh token of a client that
+// authenticates is bound to the client already (RFC 9449, section 5). The lock is held.
+func (l *ledger) issue(g *grant, scopes []string, jkt string, firstTime bool) *tokens {
 	l.prune()
-	t := &tokens{grant: g, scopes: scopes, access: l.newSecret(), firstTime: firstTime}
-	l.access[digestOf(t.access)] = &accessToken{grant: g, scopes: scopes, expires: l.now().Add(l.ttl)}
+	t := &tokens{grant: g, scopes: scopes, access: l.newSecret(), jkt: jkt, firstTime: firstTime}
+	l.access[digestOf(t.access)] = &accessToken{grant: g, scopes: scopes, jkt: jkt, expires: l.now().Add(l.ttl)}
 	if slices.Contains(g.scopes, scopeOffline) {
 		t.refresh = l.newSecret()
 		l.refresh[digestOf(t.refresh)] = &refreshToken{grant: g}
+		if g.client.AuthMethod == AuthNone {
+			l.refresh[digestOf(t.refresh)].jkt = jkt
+		}
 	}
 	return t
 }

@@ -42,24 +42,26 @@ func (i *Issuer) serveMetadata(w http.ResponseWriter, _ *http.Request) {
 func (i *Issuer) metadata() map[string]any {
 	at := i.origin + i.base
 	return map[string]any{
-		"issuer":                                         i.url,
-		"authorization_endpoint":                         at + authorizePath,
-		"token_endpoint":                                 at + tokenPath,
-		"userinfo_endpoint":                              at + userinfoPath,
-		"revocation_endpoint":                            at + revokePath,
-		"end_session_endpoint":                           at + signOutPath, // RP-Initiated Logout, section 2.1
-		"jwks_uri":                                       at + jwksPath,
-		"scopes_supported":                               slices.Clone(scopesSupported[:]),
-		"response_types_supported":                       []string{"code"},
-		"response_modes_supported":                       []string{"query"},
-		"grant_types_supported":                          []string{"authorization_code", "refresh_token"},
-		"subject_types_supported":                        []string{"public"},
-		"id_token_signing_alg_values_supported":          slices.Clone(algsSupported[:]),
-		"token_endpoint_auth_methods_supported":          slices.Clone(authMethodsSupported[:]),
-		"revocation_endpoint_auth_methods_supported":     slices.Clone(authMethodsSupported[:]),
-		"code_challenge_methods_supported":               []string{"S256"},
-		"authorization_response_iss_parameter_supported": true, // RFC 9207, section 3
-		"prompt_values_supported":                        []string{"none", "login", "consent", "select_account"},
+		"issuer":                                           i.url,
+		"authorization_endpoint":                           at + authorizePath,
+		"token_endpoint":                                   at + tokenPath,
+		"userinfo_endpoint":                                at + userinfoPath,
+		"revocation_endpoint":                              at + revokePath,
+		"end_session_endpoint":                             at + signOutPath, // RP-Initiated Logout, section 2.1
+		"jwks_uri":                                         at + jwksPath,
+		"scopes_supported":                                 slices.Clone(scopesSupported[:]),
+		"response_types_supported":                         []string{"code"},
+		"response_modes_supported":                         []string{"query"},
+		"grant_types_supported":                            []string{"authorization_code", "refresh_token"},
+		"subject_types_supported":                          []string{"public"},
+		"id_token_signing_alg_values_supported":            slices.Clone(algsSupported[:]),
+		"token_endpoint_auth_methods_supported":            slices.Clone(authMethodsSupported[:]),
+		"revocation_endpoint_auth_methods_supported":       slices.Clone(authMethodsSupported[:]),
+		"token_endpoint_auth_signing_alg_values_supported": append([]string{"HS256"}, algsSupported[:]...),
+		"dpop_signing_alg_values_supported":                slices.Clone(algsSupported[:]), // RFC 9449, section 5.1
+		"code_challenge_methods_supported":                 []string{"S256"},
+		"authorization_response_iss_parameter_supported":   true, // RFC 9207, section 3
+		"prompt_values_supported":                          []string{"none", "login", "consent", "select_account"},
 		"claims_supported": []string{
 			"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash",
 			"name", "preferred_username", "email", "email_verified",

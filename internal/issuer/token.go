@@ -10,6 +10,7 @@ import (
 // serveToken is the token endpoint (RFC 6749, section 3.2).
 func (i *Issuer) serveToken(w http.ResponseWriter, r *http.Request) {
 	noStore(w)
+	i.offerNonce(w)
 	body, failure := i.answerToken(w, r)
 	status := http.StatusOK
 	if failure != nil {
@@ -27,7 +28,14 @@ func (i *Issuer) answerToken(w http.ResponseWriter, r *http.Request) (map[string
 	if failure != nil {
 		return nil, failure
 	}
-	t, failure := i.exchange(client, form)
+	jkt, failure := i.checkProof(r, "")
+	if failure == nil && client.DPoPBound && jkt == "" {
+		failure = invalidProof("the client has to send a proof")
+	}
+	if failure != nil {
+		return nil, failure // before the code or refresh token is touched
+	}
+	t, failure := i.exchange(client, form, jkt)
 	if failure != nil {
 		return nil, failure
 	}
@@ -47,8 +55,8 @@ func (i *Issuer) clientRequest(w http.ResponseWriter, r *http.Request) (url.Valu
 	return form, client, failure
 }
 
-// exchange turns a code or a refresh token into new tokens.
-func (i *Issuer) exchange(client *Client, form url.Values) (*tokens, *oauthError) {
+// exchange turns a code or a refresh token into new tokens. jkt is the thumbprint of the key to bind them to, "" for none.
+func (i *Issuer) exchange(client *Client, form url.Values, jkt string) (*tokens, *oauthError) {
 	switch form.Get("grant_type") {
 	case "authorization_code": // RFC 6749, section 4.1.3
 		verifier := form.Get("code_verifier")
@@ -60,7 +68,7 @@ func (i *Issuer) exchange(client *Client, form url.Values) (*tokens, *oauthError
 		case !wellFormedVerifier(verifier):
 			return nil, invalidRequest("code_verifier is missing or is not 43 to 128 unreserved characters")
 		}
-		return i.ledger.redeem(client, form.Get("code"), form.Get("redirect_uri"), verifier)
+		return i.ledger.redeem(client, form.Get("code"), form.Get("redirect_uri"), verifier, jkt)
 	case "refresh_token": // RFC 6749, section 6
 		if !form.Has("refresh_token") {
 			return nil, invalidRequest("refresh_token is missing")
@@ -69,7 +77,7 @@ func (i *Issuer) exchange(client *Client, form url.Values) (*tokens, *oauthError
 		if !ok {
 			return nil, invalidScope("scope is malformed")
 		}
-		return i.ledger.renew(client, form.Get("refresh_token"), scopes)
+		return i.ledger.renew(client, form.Get("refresh_token"), scopes, jkt)
 	case "":
 		return nil, invalidRequest("grant_type is missing")
 	default:
@@ -89,6 +97,9 @@ func (i *Issuer) tokenResponse(t *tokens) (map[string]any, *oauthError) {
 		"token_type":   "Bearer",
 		"expires_in":   int64(i.opts.AccessTokenTTL / time.Second),
 		"scope":        strings.Join(t.scopes, " "),
+	}
+	if t.jkt != "" {
+		body["token_type"] = "DPoP" // RFC 9449, section 5
 	}
 	if t.refresh != "" {
 		body["refresh_token"] = t.refresh
