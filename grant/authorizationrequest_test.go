@@ -138,3 +138,26 @@ func TestAuthorizationDetailsGranted(t *testing.T) {
 		}
 	}
 }
+
+// RFC 6749, section 5.1: no scope means what was asked for, and any other is what
+// counts.
+func TestScopesGranted(t *testing.T) {
+	for body, want := range map[string][]string{
+		`{"access_token":"t"}`: {"api:read", "api:write"}, `{"access_token":"t","scope":"api:read"}`: {"api:read"}, `{"access_token":"t","scope":""}`: {},
+	} {
+		p := newProvider(body)
+		client := newClient(p)
+		client.Server, client.Scopes = newServer(), []string{"api:read", "api:write"}
+		flow, err := client.Authorize(t.Context(), redirect)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := flow.Exchange(t.Context(), redirectOf(t, flow))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(token.Scopes, want) {
+			t.Errorf("%s: scopes %q, want %q", body, token.Scopes, want)
+		}
+	}
+}

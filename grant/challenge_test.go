@@ -88,6 +88,11 @@ func TestChallenges(t *testing.T) {
 		{"WWW-54 three", `Bearer realm="r1", Digest blah==, Basic realm="r2"`, list(ch("bearer", "realm", "r1"), ch68("digest", "blah=="), ch("basic", "realm", "r2"))},
 
 		{"R201 no blank after the scheme", `Alpha;x`, nil},
+		{"R201 no blank before a token68", `Alpha/abc`, nil},
+		{"R203 no name", `Alpha ="x"`, nil},
+		{"R203 signs alone are no token68", `Alpha ==`, nil},
+		{"R203 something right after a token68", `Alpha abc==def`, nil},
+		{"R203 all that a token68 may have", `Alpha -._~+/09AZaz==`, list(ch68("alpha", "-._~+/09AZaz=="))},
 		{"R202 bare scheme and a comma", `Bearer,`, nil},
 		{"R203 three signs are no token68", `Alpha abc===`, nil},
 		{"R204 quoted-pair, not a JSON escape", `Alpha realm="\t\u0041"`, list(ch("alpha", "realm", "tu0041"))},

@@ -3,6 +3,7 @@ package grant_test
 import (
 	"crypto"
 	"encoding/base64"
+	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
@@ -168,10 +169,14 @@ func TestUnknownMethodIsNamed(t *testing.T) {
 func TestClientAuthMethod(t *testing.T) {
 	for want, auth := range map[string]grant.ClientAuth{
 		"none": grant.None(), "client_secret_basic": grant.ClientSecretBasic("s"), "client_secret_post": grant.ClientSecretPost("s"),
+		"client_secret_jwt": grant.ClientSecretJWT("s"), "private_key_jwt": grant.PrivateKeyJWT(keyES, ""),
 		"tls_client_auth": grant.TLSClientAuth(), "self_signed_tls_client_auth": grant.SelfSignedTLSClientAuth(),
 	} {
 		if got := auth.Method(); got != want {
 			t.Errorf("method %q, want %q", got, want)
+		}
+		if got := fmt.Sprint(auth); got != want && want != "none" {
+			t.Errorf("%q is printed for the method %q", got, want)
 		}
 	}
 }
