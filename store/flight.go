@@ -66,13 +66,16 @@ func (s *Source) land(slot **flight, f *flight) {
 	}
 }
 
-// Settle waits until no change of the login is under way in this Source: until
-// a refresh whose callers have left is saved, for one. Call it before the process
-// ends, when the context of Token or SignIn has ended. Its error is that of ctx.
+// Settle waits until nothing is under way in this Source that its callers have
+// left: a refresh that was sent, until it is saved, or a login that is being saved.
+// Call it before the process ends, when the context of Token or SignIn has ended.
+// Its error is that of ctx.
 func (s *Source) Settle(ctx context.Context) error {
-	if err := s.changing.take(ctx); err != nil {
-		return err
+	for _, turn := range []*turn{&s.signing, &s.changing} {
+		if err := turn.take(ctx); err != nil {
+			return err
+		}
+		turn.pass()
 	}
-	s.changing.pass()
 	return nil
 }

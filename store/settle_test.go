@@ -71,3 +71,26 @@ func TestNoRefreshBeginsWithoutCallers(t *testing.T) {
 		}
 	})
 }
+
+// A login that is being saved is over when Login has returned: it may have more
+// to do than to save.
+func TestSettleWaitsForLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &scene{&provider{}, &shelf{slow: time.Second}}
+		source := s.source()
+		over := false
+		source.Login = func(ctx context.Context, save save) (*grant.Token, error) {
+			err := save(ctx, fresh)
+			time.Sleep(time.Second)
+			over = true
+			return fresh, err
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		token, err := source.SignIn(ctx)
+		check(t, token, err, "", context.DeadlineExceeded)
+		if err := source.Settle(t.Context()); err != nil || !over {
+			t.Errorf("settled with %v; Login has returned: %t", err, over)
+		}
+	})
+}

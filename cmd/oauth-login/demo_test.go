@@ -60,15 +60,17 @@ func TestInterruptedDemo(t *testing.T) {
 	}
 }
 
-// A sluggishStore takes its time to delete, and tells when it is used.
+// A sluggishStore takes its time, and tells when it is used.
 type sluggishStore struct {
 	countingStore
-	takes  time.Duration
-	notify func(what string)
+	takes     time.Duration // to delete
+	saveTakes time.Duration
+	notify    func(what string)
 }
 
 func (s *sluggishStore) Save(ctx context.Context, key string, record []byte) error {
 	s.notify("save")
+	time.Sleep(s.saveTakes)
 	return s.countingStore.Save(ctx, key, record)
 }
 

@@ -234,3 +234,33 @@ func (b *lockedBuffer) String() string {
 	defer b.mu.Unlock()
 	return b.b.String()
 }
+
+// TestInterruptedSave presses Ctrl-C while the tokens are being saved. The sign-in
+// has succeeded then, and the login is on the list.
+func TestInterruptedSave(t *testing.T) {
+	provider, err := issuer.Start(&issuer.Options{Clients: []issuer.Client{{ID: "cli"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer provider.Close()
+	p := newTestProgram(t)
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	var pressed time.Time
+	p.keychain = &sluggishStore{saveTakes: 300 * time.Millisecond, notify: func(what string) {
+		if what == "save" {
+			pressed = time.Now()
+			interrupt()
+		}
+	}}
+	login := []string{"--issuer", provider.URL(), "--client-id", "cli", "--no-browser"}
+	if code := p.runAndVisit(ctx, login); code != exitDone || !strings.Contains(p.stderr.String(), "Signed in as") {
+		t.Errorf("exit code %d\n%s", code, p.stderr)
+	}
+	if took := time.Since(pressed); took > time.Second {
+		t.Errorf("it took %v to end", took)
+	}
+	if code := p.run(t.Context(), []string{"token"}); code != exitDone {
+		t.Errorf("token: exit code %d\n%s", code, p.stderr)
+	}
+}
