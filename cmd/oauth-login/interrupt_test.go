@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/gofrs/flock"
 
 	"github.com/oauth-login/oauth-login/internal/issuer"
 	"github.com/oauth-login/oauth-login/store"
@@ -262,5 +265,38 @@ func TestInterruptedSave(t *testing.T) {
 	}
 	if code := p.run(t.Context(), []string{"token"}); code != exitDone {
 		t.Errorf("token: exit code %d\n%s", code, p.stderr)
+	}
+}
+
+// TestInterruptedByLock presses Ctrl-C while another process has the list of
+// logins, and does not give it back.
+func TestInterruptedByLock(t *testing.T) {
+	provider, err := issuer.Start(&issuer.Options{Clients: []issuer.Client{{ID: "cli"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer provider.Close()
+	p := newTestProgram(t)
+	login := []string{"--issuer", provider.URL(), "--client-id", "cli", "--no-browser"}
+	if code := p.runAndVisit(t.Context(), login); code != exitDone {
+		t.Fatalf("login: exit code %d\n%s", code, p.stderr)
+	}
+	lock := flock.New(filepath.Join(p.profiles.Dir, ".lock"))
+	if err := lock.Lock(); err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Unlock()
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	var pressed time.Time
+	time.AfterFunc(300*time.Millisecond, func() {
+		pressed = time.Now()
+		interrupt()
+	})
+	if code := p.run(ctx, []string{"logout"}); code != exitInterrupted {
+		t.Errorf("exit code %d\n%s", code, p.stderr)
+	}
+	if took := time.Since(pressed); took > time.Second {
+		t.Errorf("it took %v to end", took)
 	}
 }

@@ -32,7 +32,8 @@ func (p *program) logout(ctx context.Context, o *options) error {
 	if err != nil && !isNotFound(err) {
 		return err
 	}
-	rest := context.WithoutCancel(ctx)
+	rest, release := grace(ctx) // the tokens are gone already
+	defer release()
 	if err := p.leave(rest, profile); err != nil {
 		return err
 	}
