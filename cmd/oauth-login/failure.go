@@ -132,7 +132,7 @@ func storeHints(e *store.UnavailableError) []string {
 			return hints
 		}
 	}
-	return append(hints, "or sign in with --store encrypted-file, to keep the login in a file that a passphrase or key opens")
+	return append(hints, "sign in with --store encrypted-file, to keep the login in a file that a passphrase or key opens")
 }
 
 // refusalHint says what the codes of RFC 6749, sections 4.1.2.1 and 5.2, and of

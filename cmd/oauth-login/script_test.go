@@ -70,7 +70,7 @@ func (k fileKeychain) Name() string { return "Test Keyring" }
 
 func (k fileKeychain) Probe(context.Context) error {
 	if filepath.Base(string(k)) == "absent" {
-		return &store.UnavailableError{Reason: store.Absent, Backend: "Secret Service"} // which has two hints
+		return &store.UnavailableError{Reason: store.Absent, Backend: k.Name()}
 	}
 	return nil
 }
