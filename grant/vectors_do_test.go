@@ -15,19 +15,20 @@ import (
 )
 
 var operations = map[string]operation{
-	"discover":   doDiscover,
-	"authorize":  doAuthorize,
-	"callback":   doCallback,
-	"code":       doCode,
-	"refresh":    doRefresh,
-	"renew":      doRenew,
-	"device":     doDevice,
-	"userinfo":   doUserinfo,
-	"revoke":     doRevoke,
-	"challenges": doChallenges,
-	"register":   doRegister,
-	"resource":   doResource,
-	"request":    doRequest,
+	"discover":    doDiscover,
+	"authorize":   doAuthorize,
+	"callback":    doCallback,
+	"code":        doCode,
+	"refresh":     doRefresh,
+	"renew":       doRenew,
+	"device":      doDevice,
+	"userinfo":    doUserinfo,
+	"revoke":      doRevoke,
+	"challenges":  doChallenges,
+	"register":    doRegister,
+	"resource":    doResource,
+	"request":     doRequest,
+	"end_session": doEndSession,
 }
 
 func (v *vector) options(client *grant.Client, previous *grant.Token) *grant.TokenEndpointRequestOptions {
@@ -59,27 +60,41 @@ func doDiscover(ctx context.Context, v *vector, client *grant.Client) (map[strin
 	return result(as)
 }
 
-// doAuthorize reports the URL apart from its query.
 func doAuthorize(ctx context.Context, v *vector, client *grant.Client) (map[string]any, error) {
 	client.Server = v.Server
 	flow, err := client.Authorize(ctx, v.With.RedirectURI)
 	if err != nil {
 		return nil, err
 	}
-	u, err := url.Parse(flow.URL)
+	r, err := urlResult(flow.URL)
+	if !flow.URLExpiry.IsZero() {
+		r["expires_in"] = time.Until(flow.URLExpiry).Seconds()
+	}
+	return r, err
+}
+
+func doEndSession(ctx context.Context, v *vector, client *grant.Client) (map[string]any, error) {
+	previous, err := v.previous(client)
+	if err != nil {
+		return nil, err
+	}
+	client.Server = v.Server
+	u, err := client.EndSessionURL(ctx, previous, v.With.RedirectURI, v.With.State)
+	if err != nil {
+		return nil, err
+	}
+	return urlResult(string(u))
+}
+
+// urlResult has the URL apart from its query.
+func urlResult(text string) (map[string]any, error) {
+	u, err := url.Parse(text)
 	if err != nil {
 		return nil, err
 	}
 	query, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return nil, err
-	}
 	u.RawQuery = ""
-	r := map[string]any{"endpoint": u.String(), "query": form(query)}
-	if !flow.URLExpiry.IsZero() {
-		r["expires_in"] = time.Until(flow.URLExpiry).Seconds()
-	}
-	return r, nil
+	return map[string]any{"endpoint": u.String(), "query": form(query)}, err
 }
 
 func callback(ctx context.Context, v *vector, client *grant.Client) (callback grant.CallbackParameters, err error) {
