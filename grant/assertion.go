@@ -73,7 +73,7 @@ func (a *privateKeyJWT) check(as *AuthorizationServer, client *Client) error {
 }
 
 func (a *privateKeyJWT) signer(as *AuthorizationServer, client *Client) (*signer, error) {
-	return newSigner(a.key(), client.TokenEndpointAuthSigningAlg, as.TokenEndpointAuthSigningAlgValuesSupported)
+	return newSigner(a.key(), client.TokenEndpointAuthSigningAlg, client.algs(as.TokenEndpointAuthSigningAlgValuesSupported))
 }
 
 func (a *privateKeyJWT) authenticate(r *authentication) error {

@@ -85,17 +85,14 @@ func (c *Client) checkLogin(as *AuthorizationServer) error {
 	if err := assertHeader(c.Header); err != nil {
 		return err
 	}
-	if err := cmp.Or(c.checkParameters(), c.checkAuth(as), c.checkHS256()); err != nil {
+	if err := cmp.Or(c.checkParameters(), c.checkAuth(as), c.checkHS256(), c.checkFAPIServer(as)); err != nil {
 		return err
 	}
 	if methods := as.CodeChallengeMethodsSupported; methods != nil && !slices.Contains(methods, "S256") {
 		return &CheckError{Check: checkMetadataS256, Code: codeUnsupported,
 			Reason: "the server does not support PKCE with S256", Expected: "S256", Actual: fmt.Sprint(methods)}
 	}
-	if err := c.checkSigner(as); err != nil {
-		return err
-	}
-	if err := c.checkResponseMode(as); err != nil {
+	if err := cmp.Or(c.checkSigner(as), c.checkResponseMode(as)); err != nil {
 		return err
 	}
 	for _, name := range c.endpoints(as) {

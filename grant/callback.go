@@ -69,7 +69,7 @@ func ValidateAuthResponse(as *AuthorizationServer, client *Client, params url.Va
 	for _, check := range []func() error{
 		func() error { return checkSingle(params) },
 		func() error { return checkNotJARM(params) },
-		func() error { return checkIss(as, params) },
+		func() error { return checkIss(as, client, params) },
 		func() error { return checkState(params, expectedState) },
 		func() error { return authorizationError(params) },
 		func() error { return checkNotImplicit(params) },
@@ -106,14 +106,14 @@ func checkNotJARM(params url.Values) error {
 }
 
 // checkIss protects against mix-up: RFC 9207, section 2.4.
-func checkIss(as *AuthorizationServer, params url.Values) error {
+func checkIss(as *AuthorizationServer, client *Client, params url.Values) error {
 	switch iss := params.Get("iss"); {
 	case iss == as.Issuer:
 		return nil
 	case iss != "":
 		return &CheckError{Check: checkAuthIss, Code: codeInvalidResponse,
 			Reason: "the redirect comes from another issuer", Expected: as.Issuer, Actual: iss}
-	case as.AuthorizationResponseIssParameterSupported:
+	case as.AuthorizationResponseIssParameterSupported || client.FAPI2:
 		return &CheckError{Check: checkAuthIss, Code: codeInvalidResponse,
 			Reason: "the redirect has no iss, although the issuer says that it always sends one", Expected: as.Issuer}
 	}

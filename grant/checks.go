@@ -9,6 +9,9 @@ const (
 	checkMetadataIssuer   = "metadata.issuer"
 	checkMetadataS256     = "metadata.code_challenge_methods_supported"
 	checkMetadataModes    = "metadata.response_modes_supported"
+	checkMetadataIss      = "metadata.authorization_response_iss_parameter_supported"
+	checkMetadataIDToken  = "metadata.id_token_signing_alg_values_supported"
+	checkMetadataJARM     = "metadata.authorization_signing_alg_values_supported"
 	checkMetadataDPoP     = "metadata.dpop_signing_alg_values_supported"
 	checkEndpoint         = "metadata.endpoint"
 

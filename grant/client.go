@@ -171,6 +171,13 @@ type Client struct {
 	// responses. Empty: one of those that the server lists, or else RS256.
 	AuthorizationSignedResponseAlg string
 
+	// FAPI2 demands what the FAPI 2.0 Security Profile demands of a client and its
+	// server (sections 5.3.3 and 5.4): a pushed request, PKCE, iss, private_key_jwt
+	// or a certificate, tokens that are bound to DPoP or to the certificate, PS256,
+	// ES256 or EdDSA for every signature, and https. What is missing is refused
+	// before the person is sent to the server, and what comes without it too.
+	FAPI2 bool
+
 	// IDTokenSignedResponseAlg pins the algorithm of ID tokens. Empty: one of
 	// those that the server lists, or else RS256. HS256 is accepted only when it is
 	// named here, and needs a ClientSecret of 32 bytes or more that nobody else
@@ -231,7 +238,7 @@ func (c *Client) Discover(ctx context.Context) (*AuthorizationServer, error) {
 		return c.discovered, nil
 	}
 	as, err := Discover(ctx, c.Issuer, &DiscoverOptions{
-		HTTPClient: c.httpClient(nil), Header: c.Header, AllowInsecureRequests: c.AllowInsecureRequests,
+		HTTPClient: c.httpClient(nil), Header: c.Header, AllowInsecureRequests: c.AllowInsecureRequests && !c.FAPI2,
 	})
 	if err != nil {
 		return nil, err
@@ -302,7 +309,7 @@ func (c *Client) assert() error {
 	if c.DefaultMaxAge != nil && *c.DefaultMaxAge < 0 {
 		return argumentError("the default max_age is negative")
 	}
-	return nil
+	return c.assertFAPI()
 }
 
 func assertBoth(as *AuthorizationServer, client *Client) error {

@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -139,7 +140,7 @@ func (c *Client) clientAuth(as *AuthorizationServer, override ClientAuth) (Clien
 			return nil, err
 		}
 	}
-	if err := auth.check(as, c); err != nil {
+	if err := cmp.Or(c.checkFAPIAuth(auth), auth.check(as, c)); err != nil {
 		return nil, err
 	}
 	return auth, nil

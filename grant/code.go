@@ -112,7 +112,7 @@ func tokenRequest(ctx context.Context, as *AuthorizationServer, client *Client, 
 func post(ctx context.Context, as *AuthorizationServer, client *Client, endpoint, accept string, own url.Values, opts *TokenEndpointRequestOptions) (*http.Response, error) {
 	auth, authErr := client.clientAuth(as, opts.ClientAuth)
 	aliases := client.UseMTLSEndpointAliases || usesCertificate(auth)
-	u, err := as.endpointURL(endpoint, aliases, opts.AllowInsecureRequests)
+	u, err := as.endpointURL(endpoint, aliases, opts.AllowInsecureRequests && !client.FAPI2)
 	if err = cmp.Or(err, authErr); err != nil {
 		return nil, err
 	}
@@ -123,6 +123,9 @@ func post(ctx context.Context, as *AuthorizationServer, client *Client, endpoint
 	credentials := http.Header{}
 	proves := opts.DPoP != nil && takesProof(endpoint)
 	if proves {
+		if err := client.checkFAPIKey(opts.DPoP); err != nil {
+			return nil, err
+		}
 		proof, err := opts.DPoP.proof(http.MethodPost, u, "", client.now())
 		if err != nil {
 			return nil, err
@@ -278,7 +281,11 @@ func (p *tokenProcessor) checkType(tokenType string) error {
 	if p.dpop != nil {
 		known = append(known, tokenTypeDPoP)
 	}
-	if slices.Contains(known, tokenType) || slices.Contains(p.types, tokenType) {
+	known = append(known, p.types...)
+	if p.client.FAPI2 {
+		known = p.boundTypes()
+	}
+	if slices.Contains(known, tokenType) {
 		return nil
 	}
 	return &CheckError{Check: checkTokenType, Code: codeUnsupported,

@@ -82,6 +82,9 @@ func (c *Client) checkDevice(as *AuthorizationServer) error {
 	if err := c.assert(); err != nil {
 		return err
 	}
+	if c.FAPI2 {
+		return argumentError("FAPI 2.0 does not have the device grant") // Security Profile, section 5.3.3
+	}
 	if err := cmp.Or(c.checkParameters(), c.checkHS256()); err != nil {
 		return err
 	}

@@ -82,14 +82,15 @@ func newDPoP(signer *signer) (*DPoP, error) {
 // newDPoP makes the key of a login, nil where there is none. A server that lists
 // no algorithms (RFC 9449, section 5.1) may know DPoP all the same.
 func (c *Client) newDPoP(as *AuthorizationServer) (*DPoP, error) {
-	if !c.DPoPBoundAccessTokens {
+	if !c.usesDPoP(as) {
 		return nil, nil
 	}
-	if dpopAlgorithm(as.DPoPSigningAlgValuesSupported) == "" {
+	algs := c.algs(as.DPoPSigningAlgValuesSupported)
+	if dpopAlgorithm(algs) == "" {
 		return nil, &CheckError{Check: checkMetadataDPoP, Code: codeUnsupported,
 			Reason: "the server takes DPoP proofs with unknown algorithms only", Expected: "ES256", Actual: fmt.Sprint(as.DPoPSigningAlgValuesSupported)}
 	}
-	dpop, err := GenerateDPoP(as.DPoPSigningAlgValuesSupported...)
+	dpop, err := GenerateDPoP(algs...)
 	if err != nil {
 		return nil, err
 	}

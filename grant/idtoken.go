@@ -103,7 +103,7 @@ func (p *tokenProcessor) checkAlg(t *jwt) error {
 	if t.alg == hs256.alg && p.client.verifiesHS256() {
 		return nil
 	}
-	return checkAlg(t, p.client.IDTokenSignedResponseAlg, p.as.IDTokenSigningAlgValuesSupported, "RS256")
+	return checkAlg(t, p.client.IDTokenSignedResponseAlg, p.client.algs(p.as.IDTokenSigningAlgValuesSupported), "RS256")
 }
 
 func (p *tokenProcessor) verifySignature(ctx context.Context, t *jwt) error {

@@ -80,7 +80,7 @@ func responseJWT(params url.Values) (string, error) {
 // the signature, which may cost a request for the keys.
 func verifyAuthResponse(ctx context.Context, as *AuthorizationServer, client *Client, signed string, keys keySource) (object, error) {
 	t, err := parseJWT(kindAuthResponse, signed, func(t *jwt) error {
-		return cmp.Or(checkAlg(t, client.AuthorizationSignedResponseAlg, as.AuthorizationSigningAlgValuesSupported, "RS256"), checkCrit(t))
+		return cmp.Or(checkAlg(t, client.AuthorizationSignedResponseAlg, client.algs(as.AuthorizationSigningAlgValuesSupported), "RS256"), checkCrit(t))
 	})
 	if err != nil {
 		return nil, err

@@ -145,7 +145,7 @@ func (as *AuthorizationServer) assert() error {
 // endpoint returns the URL of a member, or of its mTLS alias where the client
 // uses those.
 func (as *AuthorizationServer) endpoint(name string, client *Client, insecure bool) (*url.URL, error) {
-	return as.endpointURL(name, client.usesAliases(as), insecure)
+	return as.endpointURL(name, client.usesAliases(as), insecure && !client.FAPI2)
 }
 
 // endpointURL: a client with a certificate "MUST use the alias URL of the

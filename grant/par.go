@@ -90,7 +90,7 @@ func pushedAuthorization(resp *http.Response) (*PushedAuthorization, error) {
 // way back to the plain one: who can read or change the authorization URL would
 // choose it.
 func (c *Client) pushes(as *AuthorizationServer) bool {
-	return c.RequirePushedAuthorizationRequests || as.RequirePushedAuthorizationRequests
+	return c.FAPI2 || c.RequirePushedAuthorizationRequests || as.RequirePushedAuthorizationRequests
 }
 
 // push replaces the parameters of an authorization request by the reference to

@@ -45,7 +45,7 @@ func IssueRequestObject(as *AuthorizationServer, client *Client, params url.Valu
 	if opts == nil {
 		opts = &RequestObjectOptions{}
 	}
-	signer, err := newSigner(key, client.RequestObjectSigningAlg, as.RequestObjectSigningAlgValuesSupported)
+	signer, err := newSigner(key, client.RequestObjectSigningAlg, client.algs(as.RequestObjectSigningAlgValuesSupported))
 	if err != nil {
 		return "", fmt.Errorf("the request object: %w", err)
 	}
@@ -131,7 +131,7 @@ func (c *Client) checkSigner(as *AuthorizationServer) error {
 	if c.Key == nil {
 		return argumentError("the authorization request has to be signed, and the client has no key")
 	}
-	_, err := newSigner(c.Key, c.RequestObjectSigningAlg, as.RequestObjectSigningAlgValuesSupported)
+	_, err := newSigner(c.Key, c.RequestObjectSigningAlg, c.algs(as.RequestObjectSigningAlgValuesSupported))
 	return err
 }
 

@@ -227,7 +227,7 @@ func (p *userinfoProcessor) claims(ctx context.Context, resp *http.Response) (ob
 // and aud need not be there (section 5.3.2).
 func (p *userinfoProcessor) verify(ctx context.Context, raw string) (*jwt, error) {
 	t, err := parseJWT(kindUserinfo, raw, func(t *jwt) error {
-		return cmp.Or(checkAlg(t, p.client.UserinfoSignedResponseAlg, p.as.UserinfoSigningAlgValuesSupported, ""), checkCrit(t))
+		return cmp.Or(checkAlg(t, p.client.UserinfoSignedResponseAlg, p.client.algs(p.as.UserinfoSigningAlgValuesSupported), ""), checkCrit(t))
 	})
 	if err != nil {
 		return nil, err

@@ -42,6 +42,7 @@ type vectorClient struct {
 	TokenEndpointAuthSigningAlg        string               `json:"token_endpoint_auth_signing_alg"`
 	IDTokenSignedResponseAlg           string               `json:"id_token_signed_response_alg"`
 	UserinfoSignedResponseAlg          string               `json:"userinfo_signed_response_alg"`
+	FAPI2                              bool                 `json:"fapi2"`
 	RequireSignedRequestObject         bool                 `json:"require_signed_request_object"`
 	RequestObjectSigningAlg            string               `json:"request_object_signing_alg"`
 	ResponseMode                       string               `json:"response_mode"`
@@ -204,7 +205,7 @@ func (c vectorClient) client(transport http.RoundTripper, clock int64) *grant.Cl
 	client := &grant.Client{
 		ClientID: c.ClientID, ClientSecret: grant.Secret(c.ClientSecret), TokenEndpointAuthMethod: c.TokenEndpointAuthMethod,
 		KeyID: c.KeyID, TokenEndpointAuthSigningAlg: c.TokenEndpointAuthSigningAlg, RequirePushedAuthorizationRequests: c.RequirePushedAuthorizationRequests,
-		RequireSignedRequestObject: c.RequireSignedRequestObject, RequestObjectSigningAlg: c.RequestObjectSigningAlg,
+		FAPI2: c.FAPI2, RequireSignedRequestObject: c.RequireSignedRequestObject, RequestObjectSigningAlg: c.RequestObjectSigningAlg,
 		DPoPBoundAccessTokens: c.DPoPBoundAccessTokens, ResponseMode: c.ResponseMode, AuthorizationSignedResponseAlg: c.AuthorizationSignedResponseAlg,
 		IDTokenSignedResponseAlg: c.IDTokenSignedResponseAlg, UserinfoSignedResponseAlg: c.UserinfoSignedResponseAlg, RequireAuthTime: c.RequireAuthTime, DefaultMaxAge: c.DefaultMaxAge,
 		UseMTLSEndpointAliases: c.UseMTLSEndpointAliases, AllowInsecureRequests: c.AllowHTTP, Header: listOf(c.Headers),

@@ -35,7 +35,7 @@ func fullClient() *grant.Client {
 			RegistrationAccessToken: "hunter3", RegistrationClientURI: "https://issuer.example/register/cli",
 			Metadata: grant.ClientMetadata{RedirectURIs: []string{"http://127.0.0.1/callback"}, ClientName: "é"},
 		},
-		RequireSignedRequestObject: true, RequestObjectSigningAlg: "PS256", DPoPBoundAccessTokens: true,
+		FAPI2: true, RequireSignedRequestObject: true, RequestObjectSigningAlg: "PS256", DPoPBoundAccessTokens: true,
 		RequirePushedAuthorizationRequests: true, ResponseMode: "form_post.jwt", AuthorizationSignedResponseAlg: "EdDSA",
 		ClockSkew: -time.Second, ClockTolerance: time.Minute, UseMTLSEndpointAliases: true, AllowInsecureRequests: true,
 	}

@@ -33,6 +33,7 @@ type settings struct {
 
 	Registration    string        `json:"registration,omitzero"` // JSON, as grant encodes it
 	RequirePAR      bool          `json:"require_pushed_authorization_requests,omitzero"`
+	FAPI2           bool          `json:"fapi2,omitzero"`
 	RequireJAR      bool          `json:"require_signed_request_object,omitzero"`
 	JARAlg          string        `json:"request_object_signing_alg,omitzero"`
 	ResponseMode    string        `json:"response_mode,omitzero"`
@@ -56,7 +57,7 @@ func settingsOf(c *grant.Client) (*settings, error) {
 		LoginHint: c.LoginHint, ACRValues: c.ACRValues, MaxAge: c.MaxAge, Audience: c.Audience, Resources: c.Resources,
 		UILocales: c.UILocales, Claims: string(c.Claims), Details: string(c.AuthorizationDetails),
 		AuthParams: c.AuthorizationParameters, TokenParams: c.TokenParameters,
-		RequireJAR: c.RequireSignedRequestObject, JARAlg: c.RequestObjectSigningAlg,
+		FAPI2: c.FAPI2, RequireJAR: c.RequireSignedRequestObject, JARAlg: c.RequestObjectSigningAlg,
 		RequirePAR: c.RequirePushedAuthorizationRequests, ResponseMode: c.ResponseMode, JARMAlg: c.AuthorizationSignedResponseAlg,
 		DPoP:       c.DPoPBoundAccessTokens,
 		IDTokenAlg: c.IDTokenSignedResponseAlg, UserinfoAlg: c.UserinfoSignedResponseAlg,
@@ -120,6 +121,7 @@ func (s *settings) apply(c *grant.Client) {
 	c.AuthorizationParameters, c.TokenParameters = s.AuthParams, s.TokenParams
 	c.RequirePushedAuthorizationRequests = s.RequirePAR
 	c.DPoPBoundAccessTokens = s.DPoP
+	c.FAPI2 = s.FAPI2
 	c.RequireSignedRequestObject, c.RequestObjectSigningAlg = s.RequireJAR, s.JARAlg
 	c.ResponseMode, c.AuthorizationSignedResponseAlg = s.ResponseMode, s.JARMAlg
 	c.IDTokenSignedResponseAlg, c.UserinfoSignedResponseAlg = s.IDTokenAlg, s.UserinfoAlg
