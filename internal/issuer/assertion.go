@@ -23,7 +23,7 @@ func (i *Issuer) authenticateAssertion(r *http.Request, form url.Values) (*Clien
 	if !ok {
 		return nil, invalidClient("the client assertion is malformed", false)
 	}
-	client := i.clients[assertion.text("iss")]
+	client := i.registry.find(assertion.text("iss"))
 	switch {
 	case client == nil || assertion.text("sub") != client.ID:
 		return nil, invalidClient("iss and sub of the client assertion are not a client", false)

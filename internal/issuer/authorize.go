@@ -21,6 +21,8 @@ type authRequest struct {
 	loginHint   string
 	prompt      []string
 	maxAge      time.Duration // negative: not given
+	resources   []string      // RFC 8707, section 2
+	device      *deviceCode   // nil for a request that came through the browser
 	started     time.Time
 }
 
@@ -61,12 +63,12 @@ func requestParams(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 // trustedRedirect finds the client and checks where the answer is to go. The problem is for the person at the browser.
 func (i *Issuer) trustedRedirect(params url.Values) (client *Client, redirectURI, problem string) {
 	if len(params["client_id"]) == 1 {
-		client = i.clients[params.Get("client_id")]
+		client = i.registry.find(params.Get("client_id"))
 	}
 	if client == nil {
 		return nil, "", "The application that sent you here is not registered (client_id)."
 	}
-	if len(params["redirect_uri"]) != 1 || !registeredURI(client.RedirectURIs, params.Get("redirect_uri")) {
+	if len(params["redirect_uri"]) != 1 || !i.registeredURI(client.RedirectURIs, params.Get("redirect_uri")) {
 		return nil, "", "The application asks to send you to an address that is not registered for it (redirect_uri)."
 	}
 	return client, params.Get("redirect_uri"), ""
@@ -112,6 +114,7 @@ func (i *Issuer) checkRequest(client *Client, redirectURI string, params url.Val
 		loginHint:   params.Get("login_hint"),
 		prompt:      prompt,
 		maxAge:      maxAge,
+		resources:   params["resource"],
 		started:     i.opts.Now(),
 	}, nil
 }

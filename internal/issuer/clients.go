@@ -40,6 +40,8 @@ type Client struct {
 	DPoPBound bool
 	// Alg signs the client's ID tokens (id_token_signed_response_alg); default: Options.Alg.
 	Alg string
+	// UserinfoAlg signs the client's userinfo responses (userinfo_signed_response_alg); default: they are not signed.
+	UserinfoAlg string
 	// RedirectURIs are compared as strings, but for the port of http URIs to 127.0.0.1, [::1] and localhost
 	// (RFC 8252, section 7.3); default: the path /callback on each of these.
 	RedirectURIs []string
@@ -105,9 +107,9 @@ func (c *Client) setDefaults(alg string) error {
 
 // registeredURI reports whether uri is one of those registered. It compares text, never parsed forms: what was
 // compared is what is then sent to the browser.
-func registeredURI(registered []string, uri string) bool {
+func (i *Issuer) registeredURI(registered []string, uri string) bool {
 	return slices.ContainsFunc(registered, func(r string) bool {
-		return r == uri || portless(r) != "" && portless(r) == portless(uri)
+		return r == uri || !i.opts.ExactRedirectURIs && portless(r) != "" && portless(r) == portless(uri)
 	})
 }
 
@@ -154,7 +156,7 @@ func (i *Issuer) authenticate(r *http.Request, form url.Values) (*Client, *oauth
 		}
 		method = AuthBasic
 	}
-	client := i.clients[id]
+	client := i.registry.find(id)
 	switch {
 	case client == nil:
 		return nil, invalidClient("unknown client", method == AuthBasic)

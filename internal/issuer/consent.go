@@ -10,6 +10,7 @@ type consentView struct {
 	frame
 	Action, Interaction, CSRF string
 	Client, Username          string
+	UserCode                  string // of a request from a device
 	Scopes                    []scopeView
 }
 
@@ -35,6 +36,9 @@ func (i *Issuer) showConsent(w http.ResponseWriter, r *http.Request) {
 		Username:    s.user.name,
 	}
 	view.Title = "Allow access"
+	if it.request.device != nil {
+		view.UserCode = it.request.device.user
+	}
 	for _, scope := range it.request.scopes {
 		view.Scopes = append(view.Scopes, scopeView{scope, meaningOf(scope)})
 	}
@@ -78,11 +82,19 @@ func (i *Issuer) acceptConsent(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, it.answer, http.StatusSeeOther)
 }
 
-// decide returns the URL of the authorization response (RFC 6749, sections 4.1.2 and 4.1.2.1).
+// decide returns the URL of the authorization response (RFC 6749, sections 4.1.2 and 4.1.2.1), or of the last page for a
+// request from a device.
 func (i *Issuer) decide(req *authRequest, s *session, allowed bool) string {
+	g := &grant{client: req.client, user: s.user, scopes: req.scopes, resources: req.resources, nonce: req.nonce, authTime: s.authTime}
+	if !allowed {
+		g = nil
+	}
+	if req.device != nil {
+		i.ledger.decideDevice(req.device, g)
+		return i.base + deviceDonePath
+	}
 	response := url.Values{"error": {"access_denied"}, "error_description": {"the user denied access"}}
-	if allowed {
-		g := &grant{client: req.client, user: s.user, scopes: req.scopes, nonce: req.nonce, authTime: s.authTime}
+	if g != nil {
 		response = url.Values{"code": {i.ledger.newCode(g, req.redirectURI, req.challenge, req.jkt)}}
 	}
 	var state []string

@@ -9,8 +9,9 @@
 //	page, err := new(issuer.Visitor).Visit(ctx, authorizationURL) // browser and user in one
 //
 // The issuer speaks the authorization code flow of OpenID Connect Core 1.0 with PKCE (S256, required), RFC 9207 `iss`,
-// refresh tokens that rotate (scope offline_access), userinfo, revocation (RFC 7009) and RP-initiated logout. Tokens that
-// are asked for with a DPoP proof are bound to its key (RFC 9449), and clients may authenticate with assertions (RFC 7523).
+// refresh tokens that rotate (scope offline_access), the device grant (RFC 8628), userinfo, revocation (RFC 7009), RP-initiated
+// logout and, if it is asked to, client registration (RFC 7591). Tokens that are asked for with a DPoP proof are bound to its
+// key (RFC 9449), and clients may authenticate with assertions (RFC 7523). It has an API with metadata of its own (RFC 9728).
 // It asks for consent at every sign-in, because no native client can prove who it is (RFC 8252, section 8.6).
 // Any user name and any password are accepted: never let it guard anything.
 //
@@ -57,6 +58,13 @@ type Options struct {
 	Clients []Client
 	// AccessTokenTTL is the lifetime of access tokens, announced in whole seconds; default: one hour.
 	AccessTokenTTL time.Duration
+	// DeviceInterval is how long a client has to wait between two token requests with a device code; default: five
+	// seconds.
+	DeviceInterval time.Duration
+	// OpenRegistration lets every client register itself (RFC 7591).
+	OpenRegistration bool
+	// ExactRedirectURIs compares redirect URIs as strings, ports and all, as many providers do.
+	ExactRedirectURIs bool
 	// Delay is waited before every answer; default: none.
 	Delay time.Duration
 	// Alg signs the ID tokens of clients that do not name one: ES256 (default), RS256, PS256 or EdDSA.
@@ -78,6 +86,14 @@ type Options struct {
 	// IDToken may edit header and claims before they are signed. The key stays the one that was meant, whatever
 	// alg or kid the header then names.
 	IDToken func(header, claims map[string]any)
+	// Device may edit the answer of the device authorization endpoint.
+	Device func(body map[string]any)
+	// Userinfo may edit the claims of the userinfo endpoint before they are signed.
+	Userinfo func(claims map[string]any)
+	// Registration may edit the answer of the registration endpoint.
+	Registration func(body map[string]any)
+	// Resource may edit the metadata of the API (RFC 9728).
+	Resource func(doc map[string]any)
 	// JWKS may edit the key set; its "keys" is an []any of map[string]any.
 	JWKS func(set map[string]any)
 	// Wrap puts a handler around the whole issuer, inside the counting and the delay: it sees every request.
@@ -86,15 +102,15 @@ type Options struct {
 
 // Issuer is a running issuer. Make one with [Start]. Its methods may be called from several goroutines.
 type Issuer struct {
-	opts    Options // with defaults filled in, never changed
-	url     string  // issuer identifier
-	origin  string  // scheme and authority of url
-	host    string  // authority of url
-	base    string  // path of url without the slash at the end
-	clients map[string]*Client
-	pages   *template.Template
-	csp     string // style-src of the pages
+	opts   Options // with defaults filled in, never changed
+	url    string  // issuer identifier
+	origin string  // scheme and authority of url
+	host   string  // authority of url
+	base   string  // path of url without the slash at the end
+	pages  *template.Template
+	csp    string // style-src of the pages
 
+	registry *registry
 	keys     *keyring
 	ledger   *ledger
 	visits   *visits
@@ -139,7 +155,11 @@ func newIssuer(opts *Options) (*Issuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := newKeyring(clients)
+	var algs []string
+	if o.OpenRegistration {
+		algs = []string{o.Alg} // of clients to come
+	}
+	keys, err := newKeyring(clients, algs...)
 	if err != nil {
 		return nil, err
 	}
@@ -148,15 +168,15 @@ func newIssuer(opts *Options) (*Issuer, error) {
 		return nil, err
 	}
 	return &Issuer{
-		opts:    o,
-		base:    strings.TrimSuffix(o.Path, "/"),
-		clients: clients,
-		pages:   pages,
-		csp:     csp,
-		keys:    keys,
-		ledger:  newLedger(o.Now, o.AccessTokenTTL),
-		visits:  newVisits(o.Now),
-		nonces:  nonceKey(randomValue()),
+		opts:     o,
+		base:     strings.TrimSuffix(o.Path, "/"),
+		pages:    pages,
+		csp:      csp,
+		registry: newRegistry(clients),
+		keys:     keys,
+		ledger:   newLedger(o.Now, o.AccessTokenTTL),
+		visits:   newVisits(o.Now),
+		nonces:   nonceKey(randomValue()),
 	}, nil
 }
 
@@ -166,6 +186,9 @@ func (o *Options) setDefaults() error {
 	}
 	if o.AccessTokenTTL == 0 {
 		o.AccessTokenTTL = time.Hour
+	}
+	if o.DeviceInterval == 0 {
+		o.DeviceInterval = 5 * time.Second
 	}
 	if o.Alg == "" {
 		o.Alg = "ES256"
@@ -184,7 +207,7 @@ func (o *Options) setDefaults() error {
 	default:
 		return fmt.Errorf("unknown kind of discovery %q", o.Discovery)
 	}
-	if o.AccessTokenTTL < 0 || o.Delay < 0 {
+	if o.AccessTokenTTL < 0 || o.Delay < 0 || o.DeviceInterval < 0 {
 		return errors.New("negative duration")
 	}
 	if !usablePath(o.Path) {
@@ -268,7 +291,8 @@ func (i *Issuer) Close() error {
 }
 
 // Requests returns how many requests an endpoint got, whatever was answered: "discovery", "jwks", "authorize",
-// "signin", "consent", "token", "userinfo", "revoke", "signout", or "other" for every other path.
+// "signin", "consent", "token", "userinfo", "revoke", "signout", "device-authorization", "device", "register", "registered",
+// "api", "api-metadata", or "other" for every other path.
 func (i *Issuer) Requests(endpoint string) int { return i.counters.read(endpoint) }
 
 // Secrets returns every authorization code, access token, refresh token and ID token handed out so far, so that

@@ -35,13 +35,17 @@ type signingKey struct {
 	private crypto.Signer
 }
 
-func newKeyring(clients map[string]*Client) (*keyring, error) {
+// newKeyring makes a key for every algorithm of a client, and for further ones. The empty one is none.
+func newKeyring(clients map[string]*Client, algs ...string) (*keyring, error) {
 	k := &keyring{signing: make(map[string]*signingKey)}
 	for _, client := range clients {
-		if k.signing[client.Alg] != nil {
+		algs = append(algs, client.Alg, client.UserinfoAlg)
+	}
+	for _, alg := range algs {
+		if alg == "" || k.signing[alg] != nil {
 			continue
 		}
-		if err := k.replace(client.Alg); err != nil {
+		if err := k.replace(alg); err != nil {
 			return nil, err
 		}
 	}

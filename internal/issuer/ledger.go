@@ -25,6 +25,7 @@ type ledger struct {
 	access   map[digest]*accessToken
 	refresh  map[digest]*refreshToken
 	idTokens map[digest]*grant
+	devices  map[digest]*deviceCode
 	secrets  []string // all that was handed out, in order
 }
 
@@ -35,12 +36,13 @@ func digestOf(secret string) digest { return sha256.Sum256([]byte(secret)) }
 
 // grant is what a user has allowed a client in one consent. All codes and tokens that come of it die with it.
 type grant struct {
-	client   *Client
-	user     user
-	scopes   []string
-	nonce    string
-	authTime time.Time
-	revoked  bool
+	client    *Client
+	user      user
+	scopes    []string
+	resources []string // that the tokens are for (RFC 8707)
+	nonce     string
+	authTime  time.Time
+	revoked   bool
 }
 
 type code struct {
@@ -83,6 +85,7 @@ func newLedger(now func() time.Time, ttl time.Duration) *ledger {
 		access:   make(map[digest]*accessToken),
 		refresh:  make(map[digest]*refreshToken),
 		idTokens: make(map[digest]*grant),
+		devices:  make(map[digest]*deviceCode),
 	}
 }
 
@@ -183,6 +186,14 @@ func (l *ledger) prune() {
 	now := l.now()
 	maps.DeleteFunc(l.codes, func(_ digest, c *code) bool { return now.Sub(c.expires) > 10*time.Minute })
 	maps.DeleteFunc(l.access, func(_ digest, t *accessToken) bool { return !now.Before(t.expires) })
+	maps.DeleteFunc(l.devices, func(_ digest, d *deviceCode) bool { return now.Sub(d.expires) > 10*time.Minute })
+}
+
+// handOut returns a secret that is kept elsewhere.
+func (l *ledger) handOut() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.newSecret()
 }
 
 // newSecret returns 256 random bits and remembers them. The lock is held.

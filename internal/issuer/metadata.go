@@ -41,20 +41,22 @@ func (i *Issuer) serveMetadata(w http.ResponseWriter, _ *http.Request) {
 // metadata describes the issuer in the words of RFC 8414, section 2, and OpenID Connect Discovery, section 3.
 func (i *Issuer) metadata() map[string]any {
 	at := i.origin + i.base
-	return map[string]any{
+	doc := map[string]any{
 		"issuer":                                           i.url,
 		"authorization_endpoint":                           at + authorizePath,
 		"token_endpoint":                                   at + tokenPath,
 		"userinfo_endpoint":                                at + userinfoPath,
 		"revocation_endpoint":                              at + revokePath,
-		"end_session_endpoint":                             at + signOutPath, // RP-Initiated Logout, section 2.1
+		"end_session_endpoint":                             at + signOutPath,             // RP-Initiated Logout, section 2.1
+		"device_authorization_endpoint":                    at + deviceAuthorizationPath, // RFC 8628, section 4
 		"jwks_uri":                                         at + jwksPath,
 		"scopes_supported":                                 slices.Clone(scopesSupported[:]),
 		"response_types_supported":                         []string{"code"},
 		"response_modes_supported":                         []string{"query"},
-		"grant_types_supported":                            []string{"authorization_code", "refresh_token"},
+		"grant_types_supported":                            []string{"authorization_code", "refresh_token", deviceGrant},
 		"subject_types_supported":                          []string{"public"},
 		"id_token_signing_alg_values_supported":            slices.Clone(algsSupported[:]),
+		"userinfo_signing_alg_values_supported":            slices.Clone(algsSupported[:]),
 		"token_endpoint_auth_methods_supported":            slices.Clone(authMethodsSupported[:]),
 		"revocation_endpoint_auth_methods_supported":       slices.Clone(authMethodsSupported[:]),
 		"token_endpoint_auth_signing_alg_values_supported": append([]string{"HS256"}, algsSupported[:]...),
@@ -72,6 +74,10 @@ func (i *Issuer) metadata() map[string]any {
 		"request_uri_parameter_supported": false, // OIDC Discovery, section 3: true when it is left out
 		"service_documentation":           "https://github.com/oauth-login/oauth-login",
 	}
+	if i.opts.OpenRegistration {
+		doc["registration_endpoint"] = at + registerPath
+	}
+	return doc
 }
 
 // has reports whether scope is among scopes.

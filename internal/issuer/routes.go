@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 )
@@ -28,6 +29,13 @@ const (
 	revokePath      = "/revoke"
 	userinfoPath    = "/userinfo"
 	jwksPath        = "/jwks"
+	registerPath    = "/register"
+	resourcePath    = "/api"
+	devicePath      = interactivePath + "/device"
+	deviceDonePath  = devicePath + "/done"
+
+	deviceAuthorizationPath = "/device-authorization"
+	resourceMetadataPath    = "/.well-known/oauth-protected-resource" // before the path of the API
 )
 
 // endpoint is one path, the name it is counted under and what answers there, by method.
@@ -46,6 +54,14 @@ func (i *Issuer) endpoints() []endpoint {
 		{i.base + revokePath, "revoke", nil, i.serveRevoke},
 		{i.base + userinfoPath, "userinfo", i.serveUserinfo, i.serveUserinfo}, // OIDC Core, section 5.3.1: GET and POST
 		{i.base + jwksPath, "jwks", i.serveJWKS, nil},
+		{i.base + deviceAuthorizationPath, "device-authorization", nil, i.serveDeviceAuthorization},
+		{i.base + devicePath, "device", i.serveDevice, nil},
+		{i.base + deviceDonePath, "device", i.showDeviceDone, nil},
+		{i.base + resourcePath, "api", i.serveResource, nil},
+		{resourceMetadataPath + i.base + resourcePath, "api-metadata", i.serveResourceMetadata, nil},
+	}
+	if i.opts.OpenRegistration {
+		list = append(list, endpoint{i.base + registerPath, "register", nil, i.serveRegister})
 	}
 	for _, path := range i.metadataPaths() {
 		list = append(list, endpoint{path, "discovery", i.serveMetadata, nil})
@@ -66,13 +82,21 @@ func (i *Issuer) handler() http.Handler {
 			mux.HandleFunc("POST "+e.path, e.post)
 		}
 	}
+	if i.opts.OpenRegistration {
+		for _, method := range []string{http.MethodGet, http.MethodDelete} {
+			mux.HandleFunc(method+" "+i.base+registerPath+"/{id}", i.serveRegistered)
+		}
+	}
 	inner := i.guard(mux)
 	if i.opts.Wrap != nil {
 		inner = i.opts.Wrap(inner)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name, ok := names[r.URL.Path]
-		if !ok {
+		switch {
+		case !ok && strings.HasPrefix(r.URL.Path, i.base+registerPath+"/"):
+			name = "registered"
+		case !ok:
 			name = "other"
 		}
 		i.counters.add(name)

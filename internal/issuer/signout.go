@@ -58,7 +58,7 @@ func (i *Issuer) serveSignOut(w http.ResponseWriter, r *http.Request) {
 // signOutClient finds the client, if one is named, and checks where it asks to send the browser afterwards (section 3).
 func (i *Issuer) signOutClient(params url.Values, hint *grant) (client *Client, problem string) {
 	if params.Has("client_id") {
-		if client = i.clients[params.Get("client_id")]; client == nil {
+		if client = i.registry.find(params.Get("client_id")); client == nil {
 			return nil, "The application that sent you here is not registered (client_id)."
 		}
 	}
@@ -69,7 +69,7 @@ func (i *Issuer) signOutClient(params url.Values, hint *grant) (client *Client, 
 		client = hint.client
 	}
 	target := params.Get("post_logout_redirect_uri")
-	if target != "" && (client == nil || !registeredURI(client.PostLogoutRedirectURIs, target)) {
+	if target != "" && (client == nil || !i.registeredURI(client.PostLogoutRedirectURIs, target)) {
 		return nil, "The application asks to send you to an address that is not registered for it (post_logout_redirect_uri)."
 	}
 	return client, ""

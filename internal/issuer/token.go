@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// deviceGrant is the grant type of RFC 8628, section 3.4.
+const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
+
 // serveToken is the token endpoint (RFC 6749, section 3.2).
 func (i *Issuer) serveToken(w http.ResponseWriter, r *http.Request) {
 	noStore(w)
@@ -78,6 +81,11 @@ func (i *Issuer) exchange(client *Client, form url.Values, jkt string) (*tokens,
 			return nil, invalidScope("scope is malformed")
 		}
 		return i.ledger.renew(client, form.Get("refresh_token"), scopes, jkt)
+	case deviceGrant: // RFC 8628, section 3.4
+		if !form.Has("device_code") {
+			return nil, invalidRequest("device_code is missing")
+		}
+		return i.ledger.poll(client, form.Get("device_code"), i.opts.DeviceInterval, jkt)
 	case "":
 		return nil, invalidRequest("grant_type is missing")
 	default:
