@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"net"
 	"net/url"
 	"strings"
 	"testing"
@@ -63,20 +64,23 @@ func TestInterruptedRefresh(t *testing.T) {
 		name        string
 		interrupted bool
 		answer      func(url.Values) (int, any)
+		fail        error
 		explained   bool
 		over        bool // the mark is taken back
 	}{
-		{"spent by a crash", true, refuse(400, "invalid_grant"), true, false},
-		{"expired", false, refuse(400, "invalid_grant"), false, true},
-		{"the client is unknown", false, refuse(401, "invalid_client"), false, true},
-		{"the client is unknown after a crash", true, refuse(401, "invalid_client"), false, false},
-		{"the server is in trouble", false, func(url.Values) (int, any) { return 503, "down" }, false, false},
+		{"spent by a crash", true, refuse(400, "invalid_grant"), nil, true, false},
+		{"expired", false, refuse(400, "invalid_grant"), nil, false, true},
+		{"the client is unknown", false, refuse(401, "invalid_client"), nil, false, true},
+		{"the client is unknown after a crash", true, refuse(401, "invalid_client"), nil, false, false},
+		{"the server is in trouble", false, func(url.Values) (int, any) { return 503, "down" }, nil, false, false},
+		{"the server cannot be reached", false, nil, &net.OpError{Op: "dial", Err: errors.New("refused")}, false, true},
+		{"the connection breaks", false, nil, &net.OpError{Op: "read", Err: errors.New("reset")}, false, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := after(t, -1, "refresh")
-				s.answer = test.answer
+				s.answer, s.fail = test.answer, test.fail
 				source := s.source()
 				source.Store = marking{shelf: s.shelf, interrupted: test.interrupted}
 				_, err := source.Token(t.Context())

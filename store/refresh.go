@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/oauth-login/oauth-login/grant"
@@ -157,17 +158,20 @@ func (s *Source) preflight(ctx context.Context) (interrupted bool, err error) {
 // errInterrupted explains a refusal.
 var errInterrupted = errors.New("the last refresh was interrupted, so the refresh token may be spent")
 
-// failed takes note of a refresh that failed. If the server has refused it,
-// nothing was spent, and what Preflight has begun is over. If the one before was
-// interrupted, that is the likely reason, now and until the next login.
+// failed takes note of a refresh that failed. If the server has refused it, or was
+// not reached, nothing was spent, and what Preflight has begun is over. If the one
+// before was interrupted, that is the likely reason for a refusal, now and until
+// the next login.
 func (s *Source) failed(ctx context.Context, interrupted bool, err error) error {
 	if interrupted && grant.LoginRequired(err) {
 		return loginRequired(fmt.Errorf("%w: %w", errInterrupted, err))
 	}
 	_, refused := errors.AsType[*grant.Error](err)
+	network, ok := errors.AsType[*net.OpError](err)
+	unspent := refused || ok && network.Op == "dial"
 	if store, ok := s.store().(interface {
 		Refused(ctx context.Context, key string) error
-	}); ok && refused && !interrupted {
+	}); ok && unspent && !interrupted {
 		_ = store.Refused(ctx, s.key()) // it only makes a later explanation right
 	}
 	if grant.LoginRequired(err) {

@@ -105,7 +105,7 @@ func (p *program) loginAs(ctx context.Context, o *options, client *grant.Client,
 	if err := p.reportLogin(o, profile, client, token); err != nil {
 		return err
 	}
-	_ = p.leave(ctx, profile) // the login is good all the same
+	_ = p.leave(ctx, o, profile) // the login is good all the same
 	return nil
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 
-	"github.com/oauth-login/oauth-login/grant"
 	"github.com/oauth-login/oauth-login/store"
 )
 
@@ -21,11 +20,7 @@ func (p *program) logout(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	source := &store.Source{
-		Client: &grant.Client{Issuer: profile.Issuer, ClientID: profile.ClientID},
-		Store:  where, Profile: profile.Name, LockDir: o.lockDir, Waiting: p.othersAreSlow,
-	}
-	err = source.SignOut(ctx, func(ctx context.Context, record *store.Record) error {
+	err = p.stored(o, profile, where).SignOut(ctx, func(ctx context.Context, record *store.Record) error {
 		p.revoke(ctx, o, profile, record)
 		return ctx.Err() // interrupted: the login stays
 	})
@@ -34,7 +29,7 @@ func (p *program) logout(ctx context.Context, o *options) error {
 	}
 	rest, release := grace(ctx) // the tokens are gone already
 	defer release()
-	if err := p.leave(rest, profile); err != nil {
+	if err := p.leave(rest, o, profile); err != nil {
 		return err
 	}
 	if _, err := p.prune(rest, profile); err != nil {

@@ -44,7 +44,7 @@ func (p *program) status(ctx context.Context, o *options) error {
 			login.State, login.Problem, login.Repair = stateUnavailable, err.Error(), hints[0]
 		}
 		report.Logins = append(report.Logins, login)
-		p.heal(ctx, profile, login)
+		p.heal(ctx, o, profile, login)
 	}
 	if len(problems) == len(profiles) { // there is nothing to tell
 		return problems[0]
@@ -97,8 +97,8 @@ func (p *program) selectProfiles(ctx context.Context, o *options) ([]store.Profi
 }
 
 // heal makes the list of logins agree with what inspect has found.
-func (p *program) heal(ctx context.Context, profile store.Profile, login loginJSON) {
-	if profile.Left != (store.Place{}) && p.leave(ctx, profile) != nil {
+func (p *program) heal(ctx context.Context, o *options, profile store.Profile, login loginJSON) {
+	if profile.Left != (store.Place{}) && p.leave(ctx, o, profile) != nil {
 		return
 	}
 	if login.State != stateMissing {

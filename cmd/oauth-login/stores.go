@@ -148,15 +148,23 @@ func (p *program) load(ctx context.Context, profile store.Profile) (*store.Recor
 	return source.Load(ctx)
 }
 
+// stored is a login in a store, to delete it there when nobody else is at it.
+func (p *program) stored(o *options, profile store.Profile, where store.Store) *store.Source {
+	return &store.Source{
+		Client: &grant.Client{Issuer: profile.Issuer, ClientID: profile.ClientID},
+		Store:  where, Profile: profile.Name, LockDir: o.lockDir, Waiting: p.othersAreSlow,
+	}
+}
+
 // leave deletes the copy of a login where it was before it moved, or where it
 // was about to move. What cannot be deleted is tried again by 'status'.
-func (p *program) leave(ctx context.Context, profile store.Profile) error {
+func (p *program) leave(ctx context.Context, o *options, profile store.Profile) error {
 	err := p.profiles.Leave(ctx, profile, func(place store.Place) error {
 		where, err := p.storeAt(place)
 		if err != nil {
 			return err
 		}
-		switch err := where.Delete(ctx, profile.Key()); {
+		switch err := p.stored(o, profile, where).Delete(ctx); {
 		case isNotFound(err):
 			return nil
 		case err != nil:
