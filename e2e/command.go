@@ -97,22 +97,33 @@ type process struct {
 	cmd    *exec.Cmd
 	stdout bytes.Buffer
 	stderr stderr
+	copied chan struct{} // closed when stderr has everything, nil when Wait waits for that
 }
 
 // start starts the command and leaves it running. The end of the test ends it.
 func (c *command) start(t *testing.T, args ...string) *process {
 	t.Helper()
+	p := c.prepare(args...)
+	p.cmd.Stderr = &p.stderr
+	p.start(t)
+	return p
+}
+
+func (c *command) prepare(args ...string) *process {
 	p := &process{cmd: exec.Command(c.path, args...), stderr: stderr{url: make(chan string, 1)}}
 	p.cmd.Env = c.env
 	p.cmd.Stdout = &p.stdout
-	p.cmd.Stderr = &p.stderr
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	p.cmd.WaitDelay = 5 * time.Second // a child that holds our pipes open is a failure, not a wait
+	return p
+}
+
+func (p *process) start(t *testing.T) {
+	t.Helper()
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { kill(p.cmd) })
-	return p
 }
 
 // url waits for the line of stderr that is a URL and nothing else: the one to sign in at.
@@ -136,6 +147,9 @@ func (p *process) wait(t *testing.T) result {
 	})
 	defer timer.Stop()
 	err := p.cmd.Wait()
+	if p.copied != nil {
+		<-p.copied
+	}
 	if _, exited := err.(*exec.ExitError); err != nil && !exited {
 		t.Fatalf("waiting for the command: %v; stderr:\n%s", err, &p.stderr)
 	}

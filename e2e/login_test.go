@@ -269,36 +269,3 @@ func TestLoginInterrupted(t *testing.T) {
 		t.Errorf("%d items are stored", n)
 	}
 }
-
-// TestLoginWithoutKeychain proves that a login whose tokens could not be kept fails before it bothers anybody, and soon.
-func TestLoginWithoutKeychain(t *testing.T) {
-	p := startProvider(t, providerConfig{})
-	stopped, locked := startKeyring(t), startKeyring(t)
-	stopped.stop()
-	locked.lock(t)
-
-	tests := []struct {
-		name string
-		env  []string
-	}{
-		{"no bus", append(stopped.env(), "DBUS_SESSION_BUS_ADDRESS=unix:path=/nonexistent")},
-		{"no service", stopped.env()},
-		{"locked", locked.env()},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			c := &command{path: built(t), env: tt.env}
-			start := time.Now()
-			r := c.run(t, login(p, "--no-browser")...)
-			if r.expect(t, exitStoreUnavailable); !r.says("hint:") {
-				t.Errorf("stderr has no hint:\n%s", r.stderr)
-			}
-			if took := time.Since(start); took > 10*time.Second {
-				t.Errorf("it took %v to fail", took)
-			}
-			if r.says("/auth?") {
-				t.Errorf("somebody was asked to sign in:\n%s", r.stderr)
-			}
-		})
-	}
-}

@@ -50,9 +50,11 @@ func (k *Keychain) call(ctx context.Context, do func(*steps) ([]byte, error)) ([
 		case o := <-c.outcome:
 			return o.record, o.err
 		case <-asking:
-			asking, waiting = nil, time.After(waitingAfter)
-			limit = max(limit, cmp.Or(k.PromptTimeout, defaultPromptTimeout))
-			over.Reset(k.left(c, limit))
+			asking = nil
+			if longer := cmp.Or(k.PromptTimeout, defaultPromptTimeout); longer > limit {
+				limit, waiting = longer, time.After(waitingAfter)
+				over.Reset(k.left(c, limit))
+			}
 		case <-waiting:
 			if k.Waiting != nil {
 				k.Waiting(k.Name())

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"time"
 
 	"github.com/godbus/dbus/v5"
 )
@@ -24,16 +23,13 @@ const (
 	errNameHasNoOwner   = "org.freedesktop.DBus.Error.NameHasNoOwner"
 )
 
-// probeTimeout bounds the questions to the service. They usually take less than a
-// millisecond.
-const probeTimeout = 2 * time.Second
-
 // probePlatform asks the session bus whether there is a Secret Service that can
 // be used. It starts nothing and makes nothing ask for a password. prompts says
 // that the service may ask, and somebody can answer.
 //
 // The connection is the one that go-keyring will use, so nothing is done twice. A
-// bus that takes connections and says nothing keeps both waiting for ever.
+// bus that takes connections and says nothing keeps both waiting for ever, and a
+// daemon that is stopped for as long as it is.
 func probePlatform(ctx context.Context) (prompts bool, err error) {
 	if err := findBus(); err != nil {
 		return false, absent("there is no session bus: %w", err)
@@ -42,13 +38,7 @@ func probePlatform(ctx context.Context) (prompts bool, err error) {
 	if err != nil {
 		return false, absent("the session bus cannot be used: %w", err)
 	}
-	asking, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	prompts, err = askBus(asking, bus)
-	if asking.Err() != nil && ctx.Err() == nil {
-		return false, timedOut(secretService, probeTimeout)
-	}
-	return prompts, err
+	return askBus(ctx, bus)
 }
 
 // findBus finds the address of the bus as go-keyring does, but without its last

@@ -27,7 +27,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
-	keychain := &store.Keychain{}
+	keychain := &store.Keychain{PromptTimeout: promptTimeout(os.Stdin, os.Stderr)}
 	p := newProgram(keychain)
 	keychain.Waiting = p.keychainIsSlow
 	os.Exit(p.run(ctx, os.Args[1:]))

@@ -3,8 +3,12 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
+	"time"
 	"unicode"
+
+	"golang.org/x/term"
 
 	"github.com/oauth-login/oauth-login/store"
 )
@@ -33,6 +37,17 @@ func (p *program) warning(format string, args ...any) {
 }
 
 func (p *program) hint(text string) { p.say("hint: %s", text) }
+
+// promptTimeout is how long the keychain may wait for the person to type a
+// password: as good as not at all, unless one sits at a terminal.
+func promptTimeout(streams ...*os.File) time.Duration {
+	for _, stream := range streams {
+		if term.IsTerminal(int(stream.Fd())) {
+			return time.Minute
+		}
+	}
+	return 3 * time.Second
+}
 
 // keychainIsSlow explains a wait that the person may be able to end.
 func (p *program) keychainIsSlow(name string) {
