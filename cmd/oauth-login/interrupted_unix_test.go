@@ -143,6 +143,7 @@ func dawdle(t *testing.T, authorizationURL, answer string) {
 // to an end.
 func TestInterruptedRead(t *testing.T) {
 	h := newHome(t)
+	provider := startProvider(t, &issuer.Options{})
 	fifo := filepath.Join(h.dir, "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
 		t.Fatal(err)
@@ -157,10 +158,12 @@ func TestInterruptedRead(t *testing.T) {
 		"secret from standard input": {"--client-secret-file", "-"},
 		"secret from a pipe":         {"--client-secret-file", fifo},
 		"certificates from a pipe":   {"--ca-cert", fifo},
+		"passphrase from a pipe":     {"--store", "encrypted-file", "--store-passphrase-file", fifo},
+		"identity from a pipe":       {"--store", "encrypted-file", "--store-identity", fifo},
 		"secret without an end":      {"--client-secret-file", "/dev/zero"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := h.command(t, append([]string{"--issuer", "http://127.0.0.1:1", "--client-id", "cli"}, args...)...)
+			p := h.command(t, append([]string{"--issuer", provider.URL(), "--client-id", "cli"}, args...)...)
 			p.cmd.Stdin = stdin
 			p.start(t)
 			if name == "secret without an end" {
