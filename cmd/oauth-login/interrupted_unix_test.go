@@ -20,12 +20,14 @@ import (
 func TestInterruptedRefresh(t *testing.T) {
 	for name, test := range map[string]struct {
 		delay   time.Duration // of the answer
-		presses int
+		signals []os.Signal
 		within  time.Duration
 	}{
-		"answered in time": {300 * time.Millisecond, 1, time.Second},
-		"never answered":   {time.Hour, 1, time.Second},
-		"pressed twice":    {time.Hour, 2, 500 * time.Millisecond},
+		"answered in time": {300 * time.Millisecond, []os.Signal{os.Interrupt}, time.Second},
+		"terminal closed":  {300 * time.Millisecond, []os.Signal{syscall.SIGHUP}, time.Second},
+		"terminated":       {300 * time.Millisecond, []os.Signal{syscall.SIGTERM}, time.Second},
+		"never answered":   {time.Hour, []os.Signal{os.Interrupt}, time.Second},
+		"pressed twice":    {time.Hour, []os.Signal{os.Interrupt, os.Interrupt}, 500 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			slow := &slowEndpoint{path: "/token", asked: make(chan struct{}, 10), delay: make(chan time.Duration, 1)}
@@ -39,8 +41,8 @@ func TestInterruptedRefresh(t *testing.T) {
 			slow.delay <- test.delay
 			p := h.start(t, "token")
 			<-slow.asked
-			for range test.presses {
-				p.interrupt(t)
+			for _, signal := range test.signals {
+				p.signal(t, signal)
 				time.Sleep(20 * time.Millisecond)
 			}
 			p.expect(t, exitInterrupted, test.within)
@@ -174,5 +176,22 @@ func TestInterruptedRead(t *testing.T) {
 			p.interrupt(t)
 			p.expect(t, exitInterrupted, time.Second)
 		})
+	}
+}
+
+// TestNohup: who has said that the command shall outlive its terminal is obeyed.
+func TestNohup(t *testing.T) {
+	provider := startProvider(t, &issuer.Options{})
+	p := newHome(t).command(t, "--issuer", provider.URL(), "--client-id", "cli", "--no-browser")
+	p.cmd.Path = "/bin/sh"
+	p.cmd.Args = append([]string{"sh", "-c", `trap "" HUP; exec oauth-login "$@"`}, p.cmd.Args...)
+	p.start(t)
+	address := p.url(t)
+	p.signal(t, syscall.SIGHUP)
+	if _, err := new(issuer.Visitor).Visit(t.Context(), address); err != nil {
+		t.Error(err)
+	}
+	if code := p.wait(t); code != exitDone {
+		t.Errorf("exit code %d\n%s", code, &p.stderr)
 	}
 }

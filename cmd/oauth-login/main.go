@@ -25,12 +25,22 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
 	keychain := &store.Keychain{PromptTimeout: promptTimeout(os.Stdin, os.Stderr)}
 	p := newProgram(keychain)
 	keychain.Waiting = p.keychainIsSlow
-	os.Exit(p.run(ctx, os.Args[1:]))
+	os.Exit(p.run(untilInterrupted(), os.Args[1:]))
+}
+
+// untilInterrupted returns a context that ends with Ctrl-C, or when the terminal
+// is closed. The second time, that ends the program at once.
+func untilInterrupted() context.Context {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
+	context.AfterFunc(ctx, stop)
+	return ctx
 }
 
 // newProgram takes the streams and the environment of the process.

@@ -36,16 +36,6 @@ func newHome(t *testing.T) *home {
 	return &home{dir}
 }
 
-// records counts the logins in the keychain.
-func (h *home) records(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir(h.keychain())
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		t.Fatal(err)
-	}
-	return len(entries)
-}
-
 func (h *home) keychain() string { return filepath.Join(h.dir, "keychain") }
 
 // data is the directory of the person's data, where encrypted files are.
@@ -102,7 +92,12 @@ func (h *home) run(t *testing.T, args ...string) *process {
 
 func (p *process) interrupt(t *testing.T) {
 	t.Helper()
-	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+	p.signal(t, os.Interrupt)
+}
+
+func (p *process) signal(t *testing.T, s os.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
 		t.Fatal(err)
 	}
 }

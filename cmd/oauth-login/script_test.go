@@ -12,7 +12,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -36,9 +35,7 @@ func TestMain(m *testing.M) {
 
 // scriptedCommand is the command with a keychain made of files.
 func scriptedCommand() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	context.AfterFunc(ctx, stop)
-	os.Exit(newProgram(fileKeychain(os.Getenv("FAKE_KEYCHAIN"))).run(ctx, os.Args[1:]))
+	os.Exit(newProgram(fileKeychain(os.Getenv("FAKE_KEYCHAIN"))).run(untilInterrupted(), os.Args[1:]))
 }
 
 // fakeBrowser is a browser and the person in front of it. What the last page
