@@ -99,7 +99,7 @@ func classify(ctx context.Context, err error) (code int, hints []string) {
 		return exitFailure, []string{"choose other ports with --port 8000,18000, or leave --port out for any free one"}
 	}
 	if e, ok := errors.AsType[*grant.Error](err); ok {
-		return exitRefused, []string{refusalHint(e)}
+		return refusalCode(e), []string{refusalHint(e)}
 	}
 	if e, ok := errors.AsType[*grant.CheckError](err); ok {
 		return checkCode(e), []string{checkHint(e)}
@@ -135,10 +135,20 @@ func storeHints(e *store.UnavailableError) []string {
 	return append(hints, "sign in with --store encrypted-file, to keep the login in a file that a passphrase or key opens")
 }
 
+// refusalCode: codes that expired are a timeout, whoever says so first.
+func refusalCode(e *grant.Error) int {
+	if e.Code == "expired_token" {
+		return exitTimeout
+	}
+	return exitRefused
+}
+
 // refusalHint says what the codes of RFC 6749, sections 4.1.2.1 and 5.2, and of
 // OpenID Connect Core 1.0, section 3.1.2.6, usually mean for the person.
 func refusalHint(e *grant.Error) string {
 	switch e.Code {
+	case "expired_token":
+		return "run the command again and finish on the other device before the code expires"
 	case "access_denied":
 		return "run the command again and allow the access on the provider's page"
 	case "login_required", "interaction_required", "consent_required", "account_selection_required":
@@ -157,6 +167,9 @@ func refusalHint(e *grant.Error) string {
 
 // checkCode: a server that is in trouble is a failure, not a refusal of ours.
 func checkCode(e *grant.CheckError) int {
+	if e.Code == "OAUTH_TIMEOUT" {
+		return exitTimeout
+	}
 	if e.Status >= 500 {
 		return exitFailure
 	}
@@ -170,10 +183,9 @@ func checkHint(e *grant.CheckError) string {
 	case "metadata.location":
 		return "check --issuer; for an issuer without metadata give --authorization-endpoint and --token-endpoint"
 	case "metadata.endpoint":
-		if strings.HasSuffix(e.Reason, "pushed_authorization_request_endpoint") {
-			return "the provider takes no pushed requests; leave --par out"
-		}
-		return "give the endpoint with --authorization-endpoint, --token-endpoint or --jwks-uri"
+		return endpointHint(e.Reason)
+	case "device_flow.expired":
+		return "run the command again and finish on the other device before the code expires"
 	case "metadata.response_modes_supported":
 		return "leave --response-mode out, or choose one of those that the provider supports"
 	case "authorization_response.mode", "authorization_response.response":
@@ -192,6 +204,20 @@ func checkHint(e *grant.CheckError) string {
 		return "the answer may have been tampered with; run the command again, and tell the provider if it stays"
 	}
 	return "nothing was saved; tell the provider what this line says"
+}
+
+// endpointHint is about an endpoint that the provider does not offer.
+func endpointHint(reason string) string {
+	for endpoint, hint := range map[string]string{
+		"pushed_authorization_request_endpoint": "the provider takes no pushed requests; leave --par out",
+		"device_authorization_endpoint":         "the provider offers no sign-in on another device; leave --device out",
+		"userinfo_endpoint":                     "the provider tells no more than 'oauth-login status' shows",
+	} {
+		if strings.HasSuffix(reason, endpoint) {
+			return hint
+		}
+	}
+	return "give the endpoint with --authorization-endpoint, --token-endpoint or --jwks-uri"
 }
 
 func networkHint(err error) string {

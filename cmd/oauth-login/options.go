@@ -40,6 +40,7 @@ type options struct {
 	responseMode                         string
 	ports, redirectHost                  string
 	redirectURI, callbackPath            string
+	device                               bool
 	browser                              string
 	noBrowser                            bool
 	timeout                              time.Duration
@@ -95,6 +96,7 @@ func (o *options) receiverFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.redirectHost, "redirect-host", "127.0.0.1", "`HOST` of the redirect URI: 127.0.0.1, localhost or [::1]")
 	f.StringVar(&o.callbackPath, "callback-path", "/callback", "`PATH` of the redirect URI")
 	f.StringVar(&o.redirectURI, "redirect-uri", "", "exact redirect `URI`, in place of --redirect-host, --port and --callback-path")
+	f.BoolVar(&o.device, "device", false, "sign in with a browser on another device: show a code to type in there")
 	f.StringVar(&o.browser, "browser", "", "`COMMAND` that opens the browser; %s stands for the URL")
 	f.BoolVar(&o.noBrowser, "no-browser", false, "open no browser, only print the URL")
 	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait for the person; 0 waits until interrupted")

@@ -104,6 +104,13 @@ when a login is needed, the exit code is 3.`,
 		RunE:  func(c *cobra.Command, _ []string) error { return p.status(c.Context(), o) },
 	}
 	o.selectFlags(status.Flags())
+	userinfo := &cobra.Command{
+		Use:   "userinfo",
+		Short: "Show what the provider says about who is signed in",
+		Args:  noArguments,
+		RunE:  func(c *cobra.Command, _ []string) error { return p.userinfo(c.Context(), o) },
+	}
+	o.selectFlags(userinfo.Flags())
 	logout := &cobra.Command{
 		Use:   "logout",
 		Short: "Revoke the tokens at the provider and delete them",
@@ -127,7 +134,7 @@ again. Every step says what happens.`,
 		Args:  noArguments,
 		RunE:  func(*cobra.Command, []string) error { return p.version(o) },
 	}
-	return []*cobra.Command{login, token, status, logout, demo, version}
+	return []*cobra.Command{login, token, status, userinfo, logout, demo, version}
 }
 
 func noArguments(c *cobra.Command, args []string) error {

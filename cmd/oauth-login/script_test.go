@@ -136,16 +136,17 @@ func TestScripts(t *testing.T) {
 			return errors.Join(writeIdentity(filepath.Join(env.WorkDir, "key")), writeIdentity(filepath.Join(env.WorkDir, "other")))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"issuer": startIssuer,
-			"code":   checkExitCode,
-			"fails":  checkFailure,
-			"busy":   occupyPort,
-			"expire": func(*testscript.TestScript, bool, []string) { time.Sleep(time.Second) }, // of short-lived
-			"count":  countRequests,
-			"leaks":  scanForSecrets,
-			"empty":  checkEmptyKeychain,
-			"json":   checkJSON,
-			"page":   waitForPage,
+			"issuer":        startIssuer,
+			"code":          checkExitCode,
+			"fails":         checkFailure,
+			"busy":          occupyPort,
+			"expire":        func(*testscript.TestScript, bool, []string) { time.Sleep(time.Second) }, // of short-lived
+			"count":         countRequests,
+			"expire-tokens": func(ts *testscript.TestScript, _ bool, _ []string) { running(ts).ExpireAccessTokens() },
+			"leaks":         scanForSecrets,
+			"empty":         checkEmptyKeychain,
+			"json":          checkJSON,
+			"page":          waitForPage,
 		},
 		RequireExplicitExec: true,
 	})
@@ -182,6 +183,7 @@ func running(ts *testscript.TestScript) *issuer.Issuer {
 func startIssuer(ts *testscript.TestScript, _ bool, args []string) {
 	opts := &issuer.Options{Clients: []issuer.Client{
 		{ID: "cli", Name: "A test client"},
+		{ID: "signed", UserinfoAlg: "EdDSA"},
 		{ID: "confidential", Secret: "s3cret value/+", AuthMethod: issuer.AuthPost},
 	}}
 	if len(args) > 0 {
@@ -212,7 +214,24 @@ var faults = map[string]func(*issuer.Options){
 	"slash": func(o *issuer.Options) {
 		o.Metadata = func(doc map[string]any) { doc["issuer"] = doc["issuer"].(string) + "/" }
 	},
-	"no-token-endpoint": func(o *issuer.Options) { o.Metadata = func(doc map[string]any) { delete(doc, "token_endpoint") } },
+	"device":         func(o *issuer.Options) { o.Device = onDevice(&issuer.Visitor{}, o) },
+	"device-refused": func(o *issuer.Options) { o.Device = onDevice(&issuer.Visitor{Deny: true}, o) },
+	"device-nobody":  func(o *issuer.Options) { o.Device = onDevice(nil, o) },
+	"device-expired": func(o *issuer.Options) {
+		o.Device = func(body map[string]any) { body["interval"], body["expires_in"] = 0.05, 0.2 }
+	},
+	"device-evil": func(o *issuer.Options) {
+		o.Device = func(body map[string]any) { body["verification_uri_complete"] = "javascript:alert(1)" }
+	},
+	"no-device":      func(o *issuer.Options) { o.Metadata = without("device_authorization_endpoint") },
+	"no-userinfo":    func(o *issuer.Options) { o.Metadata = without("userinfo_endpoint") },
+	"other-userinfo": func(o *issuer.Options) { o.Userinfo = func(claims map[string]any) { claims["sub"] = "somebody else" } },
+	"odd-userinfo": func(o *issuer.Options) {
+		o.Userinfo = func(claims map[string]any) {
+			claims["address"], claims["nothing"], claims["na\x1bme"] = map[string]any{"country": "GB"}, nil, "a\x1b[31m\nb"
+		}
+	},
+	"no-token-endpoint": func(o *issuer.Options) { o.Metadata = without("token_endpoint") },
 	"plain-pkce":        func(o *issuer.Options) { o.Metadata = set("code_challenge_methods_supported", []string{"plain"}) },
 	"expired-id-token":  func(o *issuer.Options) { o.IDToken = claim("exp", time.Now().Add(-time.Hour).Unix()) },
 	"other-nonce":       func(o *issuer.Options) { o.IDToken = claim("nonce", "another") },
@@ -238,6 +257,24 @@ var faults = map[string]func(*issuer.Options){
 			return 400, map[string]any{"error": "invalid_grant", "error_description": "no \x1b[31mred\x1b[0m here"}
 		}
 	},
+}
+
+// onDevice is a person with another device, who signs in before the first one asks;
+// nobody for nil.
+func onDevice(person *issuer.Visitor, o *issuer.Options) func(body map[string]any) {
+	o.DeviceInterval = 50 * time.Millisecond
+	return func(body map[string]any) {
+		if person == nil {
+			return
+		}
+		if _, err := person.Visit(context.Background(), body["verification_uri_complete"].(string)); err != nil {
+			panic(err) // the issuer's server closes the connection then
+		}
+	}
+}
+
+func without(name string) func(map[string]any) {
+	return func(doc map[string]any) { delete(doc, name) }
 }
 
 func set(name string, value any) func(map[string]any) {

@@ -40,6 +40,9 @@ func (p *program) source(o *options, client *grant.Client, profile store.Profile
 			s.signedIn.Store(token)
 			return nil
 		}
+		if o.device {
+			return p.deviceLogin(ctx, o, client, receiver.Save)
+		}
 		return loopback.Login(ctx, client, receiver)
 	}
 	return s, nil
