@@ -43,6 +43,10 @@ type Profile struct {
 	Default bool `json:"-"`
 	// CACert is a file of certificates to trust beside the system's.
 	CACert string `json:"ca_cert,omitempty"`
+	// ClientKey and ClientCert are files with the private key and the certificate
+	// of the client, which are never copied.
+	ClientKey  string `json:"client_key,omitempty"`
+	ClientCert string `json:"client_cert,omitempty"`
 	// Place is where the login is. Left is a place that may hold another copy,
 	// which has to be deleted, because the login has moved or was about to.
 	Place Place `json:"place,omitzero"`

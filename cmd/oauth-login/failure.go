@@ -154,7 +154,9 @@ func refusalHint(e *grant.Error) string {
 	case "login_required", "interaction_required", "consent_required", "account_selection_required":
 		return "the provider has to ask something; run the command again without --prompt none"
 	case "invalid_client", "unauthorized_client":
-		return "check --client-id, --client-secret-file and --client-auth against the registration at the provider"
+		return "check --client-id, --client-auth and the secret, key or certificate against the registration at the provider"
+	case "invalid_dpop_proof", "use_dpop_nonce":
+		return "set the clock of this machine, then run the command again; without --dpop, the tokens are not bound to a key"
 	case "invalid_scope":
 		return "ask for other scopes with --scope"
 	case "invalid_grant":
@@ -182,6 +184,8 @@ func checkHint(e *grant.CheckError) string {
 		return "check --issuer; the document says --issuer " + printable(e.Actual)
 	case "metadata.location":
 		return "check --issuer; for an issuer without metadata give --authorization-endpoint and --token-endpoint"
+	case "metadata.dpop_signing_alg_values_supported":
+		return "sign in without --dpop; the tokens are not bound to a key then"
 	case "metadata.endpoint":
 		return endpointHint(e.Reason)
 	case "device_flow.expired":

@@ -26,7 +26,7 @@ func (p *program) login(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	profile := store.Profile{Issuer: o.issuer, ClientID: o.clientID, Name: o.profile, CACert: o.caCert}
+	profile := o.withFiles(store.Profile{Issuer: o.issuer, ClientID: o.clientID, Name: o.profile})
 	listed, err := p.listed(profile)
 	if err != nil {
 		return err
@@ -60,6 +60,7 @@ func (p *program) loginAgain(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
+	profile = o.withFiles(profile)
 	client, err := p.remembered(ctx, o, profile)
 	if err != nil {
 		return err
@@ -71,7 +72,7 @@ func (p *program) loginAgain(ctx context.Context, o *options) error {
 	client.LoginHint = cmp.Or(given.LoginHint, client.LoginHint)
 	client.ResponseMode = cmp.Or(given.ResponseMode, client.ResponseMode)
 	client.RequirePushedAuthorizationRequests = client.RequirePushedAuthorizationRequests || given.RequirePushedAuthorizationRequests
-	profile.CACert = cmp.Or(o.caCert, profile.CACert)
+	client.DPoPBoundAccessTokens = client.DPoPBoundAccessTokens || given.DPoPBoundAccessTokens
 	return p.loginAs(ctx, o, client, profile, profile.Place)
 }
 
@@ -85,11 +86,11 @@ func (p *program) remembered(ctx context.Context, o *options, profile store.Prof
 	if !errors.Is(err, store.ErrNotFound) && !isDamaged(err) {
 		return nil, err
 	}
-	httpClient, err := p.httpClient(ctx, o, cmp.Or(o.caCert, profile.CACert))
-	return &grant.Client{
-		Issuer: profile.Issuer, ClientID: profile.ClientID, ClientSecret: p.clientSecret,
-		HTTPClient: httpClient, AllowInsecureRequests: true, // which means on loopback hosts only
-	}, err
+	client := &grant.Client{
+		Issuer: profile.Issuer, ClientID: profile.ClientID, ClientSecret: p.clientSecret, TokenEndpointAuthMethod: o.clientAuth,
+		AllowInsecureRequests: true, // which means on loopback hosts only
+	}
+	return client, p.reach(ctx, o, client, o.withFiles(profile))
 }
 
 // loginAs signs in and stores the login where --store says, or else where it is
@@ -280,6 +281,9 @@ func (p *program) reportLogin(o *options, profile store.Profile, client *grant.C
 		p.say("Nothing is stored; %s", lifetime(token))
 	} else {
 		p.say("Tokens are in the %s; %s", p.storeName(profile.Place), lifetime(token))
+	}
+	if client.DPoPBoundAccessTokens && !isBound(token) {
+		p.warning("the provider has not bound the access token to a key (DPoP): whoever has it can use it")
 	}
 	if missing := missingScopes(client.Scopes, token.Scopes); len(missing) > 0 {
 		p.warning("the provider did not grant the scopes %s", strings.Join(missing, " "))

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
-	"net/http"
 	"net/url"
 	"path/filepath"
 	"strconv"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/oauth-login/oauth-login/grant"
 	"github.com/oauth-login/oauth-login/loopback"
+	"github.com/oauth-login/oauth-login/store"
 )
 
 const (
@@ -30,6 +29,8 @@ type options struct {
 	profile, issuer, clientID string
 
 	clientSecretFile, clientAuth         string
+	clientKey, clientKeyID, clientCert   string
+	dpop                                 bool
 	authorizationEndpoint, tokenEndpoint string
 	jwksURI                              string
 	scopes, authParams, tokenParams      []string
@@ -71,7 +72,7 @@ func (o *options) selectFlags(f *pflag.FlagSet) {
 func (o *options) loginFlags(f *pflag.FlagSet) {
 	o.selectFlags(f)
 	f.StringVar(&o.clientSecretFile, "client-secret-file", "", "`FILE` that holds the client secret; - reads standard input")
-	f.StringVar(&o.clientAuth, "client-auth", "", "`METHOD` of client authentication: none, client_secret_basic or client_secret_post")
+	o.keyFlags(f)
 	f.StringArrayVar(&o.scopes, "scope", nil, "`SCOPE` to ask for, repeatable; default: openid, email and offline_access where offered")
 	f.StringVar(&o.audience, "audience", "", "`AUDIENCE` to ask for, as some providers know it")
 	f.StringArrayVar(&o.resources, "resource", nil, "`URI` of a resource that the token is for, repeatable (RFC 8707)")
@@ -117,7 +118,7 @@ func (o *options) demoFlags(f *pflag.FlagSet) {
 // resolve makes the name of a file that is remembered mean the same from every
 // directory.
 func (o *options) resolve() (err error) {
-	for _, name := range []*string{&o.caCert, &o.storeIdentity, &o.storePassphraseFile} {
+	for _, name := range []*string{&o.caCert, &o.clientKey, &o.clientCert, &o.storeIdentity, &o.storePassphraseFile} {
 		if *name == "" {
 			continue
 		}
@@ -131,7 +132,7 @@ func (o *options) resolve() (err error) {
 // client makes the client of a sign-in.
 func (p *program) client(ctx context.Context, o *options) (*grant.Client, error) {
 	client := &grant.Client{
-		Issuer: o.issuer, ClientID: o.clientID, TokenEndpointAuthMethod: o.clientAuth,
+		Issuer: o.issuer, ClientID: o.clientID, TokenEndpointAuthMethod: o.clientAuth, DPoPBoundAccessTokens: o.dpop,
 		Prompt: o.prompt, LoginHint: o.loginHint, ACRValues: o.acr, Audience: o.audience, Resources: o.resources,
 		RequirePushedAuthorizationRequests: o.par, ResponseMode: o.responseMode,
 		AllowInsecureRequests: true, // which means on loopback hosts only
@@ -155,8 +156,7 @@ func (p *program) client(ctx context.Context, o *options) (*grant.Client, error)
 	if client.Server, err = o.server(); err != nil {
 		return nil, err
 	}
-	client.HTTPClient, err = p.httpClient(ctx, o, o.caCert)
-	return client, err
+	return client, p.reach(ctx, o, client, o.withFiles(store.Profile{}))
 }
 
 func parameters(flag string, pairs []string) (url.Values, error) {
@@ -185,22 +185,6 @@ func (o *options) server() (*grant.AuthorizationServer, error) {
 	return &grant.AuthorizationServer{
 		Issuer: o.issuer, AuthorizationEndpoint: o.authorizationEndpoint, TokenEndpoint: o.tokenEndpoint, JWKSURI: o.jwksURI,
 	}, nil
-}
-
-// httpClient makes the HTTP client of a login. caCert is a file, or "".
-func (p *program) httpClient(ctx context.Context, o *options, caCert string) (*http.Client, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	if caCert != "" {
-		roots, err := p.readCertificates(ctx, caCert)
-		if err != nil {
-			return nil, err
-		}
-		transport.TLSClientConfig = &tls.Config{RootCAs: roots}
-	}
-	if o.httpTimeout <= 0 {
-		return nil, usageError("--http-timeout has to be more than zero", "")
-	}
-	return &http.Client{Transport: transport, Timeout: o.httpTimeout}, nil
 }
 
 // loopback returns the options of the receiver.

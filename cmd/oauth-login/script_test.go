@@ -133,7 +133,8 @@ func TestScripts(t *testing.T) {
 				env.Setenv(name, value)
 			}
 			env.Values[issuerSlot{}] = new(*issuer.Issuer)
-			return errors.Join(writeIdentity(filepath.Join(env.WorkDir, "key")), writeIdentity(filepath.Join(env.WorkDir, "other")))
+			return errors.Join(writeIdentity(filepath.Join(env.WorkDir, "key")), writeIdentity(filepath.Join(env.WorkDir, "other")),
+				writeKeys(filepath.Join(env.WorkDir, "keys")))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"issuer":        startIssuer,
@@ -179,17 +180,22 @@ func running(ts *testscript.TestScript) *issuer.Issuer {
 	return *ts.Value(issuerSlot{}).(**issuer.Issuer)
 }
 
-// startIssuer starts a provider, honest or with one fault, and sets ISSUER.
+// startIssuer starts a provider, honest or with faults, and sets ISSUER.
 func startIssuer(ts *testscript.TestScript, _ bool, args []string) {
+	key, err := clientKey()
+	ts.Check(err)
 	opts := &issuer.Options{Clients: []issuer.Client{
 		{ID: "cli", Name: "A test client"},
 		{ID: "signed", UserinfoAlg: "EdDSA"},
 		{ID: "confidential", Secret: "s3cret value/+", AuthMethod: issuer.AuthPost},
+		{ID: "jwt", Secret: "s3cret value/+", AuthMethod: issuer.AuthSecretJWT},
+		{ID: "keyed", Key: key.Public()},
+		{ID: "bound", DPoPBound: true},
 	}}
-	if len(args) > 0 {
-		fault, ok := faults[args[0]]
+	for _, name := range args {
+		fault, ok := faults[name]
 		if !ok {
-			ts.Fatalf("no fault %q", args[0])
+			ts.Fatalf("no fault %q", name)
 		}
 		fault(opts)
 	}
@@ -202,6 +208,19 @@ func startIssuer(ts *testscript.TestScript, _ bool, args []string) {
 
 var faults = map[string]func(*issuer.Options){
 	"short-lived": func(o *issuer.Options) { o.AccessTokenTTL = time.Second },
+	"nonces":      func(o *issuer.Options) { o.DPoPNonce = true },
+	"no-dpop": func(o *issuer.Options) {
+		o.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				r.Header.Del("DPoP")
+				query := r.URL.Query()
+				query.Del("dpop_jkt")
+				r.URL.RawQuery = query.Encode()
+				next.ServeHTTP(w, r)
+			})
+		}
+	},
+	"unknown-dpop": func(o *issuer.Options) { o.Metadata = set("dpop_signing_alg_values_supported", []string{"ES256K"}) },
 	"html": func(o *issuer.Options) {
 		o.Wrap = func(http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -126,7 +126,6 @@ func (p *program) storedSource(ctx context.Context, o *options, profile store.Pr
 func (p *program) storedClient(ctx context.Context, o *options, profile store.Profile, record *store.Record) (*grant.Client, error) {
 	client := record.Client()
 	client.AllowInsecureRequests = true // which means on loopback hosts only
-	var err error
-	client.HTTPClient, err = p.httpClient(ctx, o, cmp.Or(o.caCert, profile.CACert))
-	return client, err
+	client.TokenEndpointAuthMethod = cmp.Or(o.clientAuth, client.TokenEndpointAuthMethod)
+	return client, p.reach(ctx, o, client, o.withFiles(profile))
 }

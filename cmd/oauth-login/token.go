@@ -91,12 +91,19 @@ type tokenJSON struct {
 }
 
 func (p *program) printToken(o *options, token *grant.Token) error {
-	if o.output != outputJSON {
-		_, err := fmt.Fprintln(p.out, string(token.AccessToken))
-		return err
+	if o.output == outputJSON {
+		return p.printJSON(newTokenJSON(token))
 	}
-	return p.printJSON(newTokenJSON(token))
+	if isBound(token) {
+		p.warning("the token is bound to a key (DPoP) and is of no use as a bearer token")
+		p.hint("an API wants a proof of the key with every request; programs that use package store send it, with Source.HTTPClient")
+	}
+	_, err := fmt.Fprintln(p.out, string(token.AccessToken))
+	return err
 }
+
+// isBound reports whether an access token is bound to a key (RFC 9449, section 5).
+func isBound(token *grant.Token) bool { return token.TokenType == "dpop" }
 
 func newTokenJSON(token *grant.Token) *tokenJSON {
 	return &tokenJSON{
