@@ -72,6 +72,21 @@ func TestUsualRecord(t *testing.T) {
 	}
 }
 
+// A login whose tokens are bound to a key has the key with it, and not that of the
+// client.
+func TestBoundRecord(t *testing.T) {
+	r, err := decodeRecord(stored(t, "testdata/records/1-dpop.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Token.DPoP.Thumbprint(); got != "6UoWwDCkLjV0J-pQG8c0THxbVhBcpR0AZDift1Yl5DM" || r.Token.TokenType != "dpop" {
+		t.Errorf("a token of the type %q, with the key %q", r.Token.TokenType, got)
+	}
+	if c := r.Client(); c.TokenEndpointAuthMethod != "private_key_jwt" || c.Key != nil || c.KeyID != "key 1" || !c.DPoPBoundAccessTokens {
+		t.Errorf("client %v", c)
+	}
+}
+
 func stored(t *testing.T, name string) []byte {
 	t.Helper()
 	data, err := os.ReadFile(name)
