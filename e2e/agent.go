@@ -20,6 +20,12 @@ var errLeaves = errors.New("redirect leads away from the provider")
 // following it. It is for tests that send the redirect themselves, or more than once.
 func signInByHand(t *testing.T, address string, p person) (callback string) {
 	t.Helper()
+	return signInWith(t, nil, address, p)
+}
+
+// signInWith is signInByHand with a transport of its own, for a provider whose certificate nobody else knows; nil for the usual one.
+func signInWith(t *testing.T, transport http.RoundTripper, address string, p person) (callback string) {
+	t.Helper()
 	start, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +34,7 @@ func signInByHand(t *testing.T, address string, p person) (callback string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &http.Client{Jar: jar, CheckRedirect: func(req *http.Request, _ []*http.Request) error {
+	client := &http.Client{Transport: transport, Jar: jar, CheckRedirect: func(req *http.Request, _ []*http.Request) error {
 		if req.URL.Host != start.Host {
 			callback = req.URL.String()
 			return errLeaves

@@ -43,6 +43,10 @@ type providerConfig struct {
 	// AlwaysRefresh issues a refresh token with every grant, as many providers do. Otherwise it takes the scope offline_access together
 	// with prompt=consent (OpenID Connect Core 1.0, section 11).
 	AlwaysRefresh bool
+	// Resources are the resource indicators that may be asked for.
+	Resources []string
+	// TLS makes it an https issuer.
+	TLS *authority
 }
 
 // behavior is how a provider answers. Fields that are zero leave what was there before.
@@ -80,6 +84,7 @@ func startProvider(t *testing.T, config providerConfig) *provider {
 	}
 	settings, err := json.Marshal(object{
 		"configuration": config.Configuration, "behavior": config.Behavior, "alwaysRefresh": config.AlwaysRefresh,
+		"resources": config.Resources, "tls": config.TLS.server(t),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,8 @@
 //   configuration  merged over the settings below; anything that oidc-provider takes as JSON (clients, features, ttl, scopes, ...)
 //   behavior       how to answer, see `behavior` below
 //   alwaysRefresh  true: a refresh token with every grant, also when nobody asked for offline_access
+//   resources      the resource indicators that may be asked for; their access tokens are JWTs for them
+//   tls            {key, cert}: https with this certificate, both in PEM
 //
 // It prints one line of JSON, {"issuer": URL, "control": URL}, when it answers, and ends when standard input is closed.
 // The control address is for the tests alone:
@@ -13,9 +15,10 @@
 
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { createInterface } from 'node:readline';
 import { json, text } from 'node:stream/consumers';
-import Provider from 'oidc-provider';
+import Provider, { errors } from 'oidc-provider';
 import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.js';
 
 const lines = createInterface({ input: process.stdin });
@@ -109,13 +112,25 @@ async function control(req, res) {
   res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
 }
 
-async function listen() {
-  const server = createServer().listen(0, '127.0.0.1');
+async function listen(tls) {
+  const server = (tls ? createSecureServer(tls) : createServer()).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return [server, `http://127.0.0.1:${server.address().port}`];
+  return [server, `http${tls ? 's' : ''}://127.0.0.1:${server.address().port}`];
 }
 
-const [server, issuer] = await listen(); // before the provider, which must know its address
+const resourceIndicators = {
+  enabled: true,
+  defaultResource: () => undefined,
+  useGrantedResource: () => true,
+  getResourceServerInfo: (ctx, resource) => {
+    if (!given.resources.includes(resource)) {
+      throw new errors.InvalidTarget();
+    }
+    return { scope: 'read', audience: resource, accessTokenFormat: 'jwt' };
+  },
+};
+
+const [server, issuer] = await listen(given.tls); // before the provider, which must know its address
 const [controlServer, controlAddress] = await listen();
 
 const settings = {
@@ -133,6 +148,7 @@ const settings = {
   features: {
     devInteractions: { enabled: true }, // any login, any password
     revocation: { enabled: true },
+    ...(given.resources && { resourceIndicators }),
     ...given.configuration.features,
   },
   ttl: {
