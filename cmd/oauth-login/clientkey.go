@@ -84,6 +84,7 @@ func (p *program) readClientKey(ctx context.Context, o *options, client *grant.C
 		return usageError("the file "+name+" is no client key: "+err.Error(), hint)
 	}
 	client.Key, client.KeyID = key, cmp.Or(o.clientKeyID, kid, client.KeyID)
+	client.RequestObjectSigningAlg = cmp.Or(alg, client.RequestObjectSigningAlg)
 	if client.TokenEndpointAuthMethod == "" || client.TokenEndpointAuthMethod == "private_key_jwt" {
 		client.TokenEndpointAuthSigningAlg = alg
 	}

@@ -179,6 +179,9 @@ func checkCode(e *grant.CheckError) int {
 }
 
 func checkHint(e *grant.CheckError) string {
+	if strings.HasPrefix(e.Reason, "FAPI 2.0 demands") {
+		return "the provider is not up to FAPI 2.0, or does not say so; leave --fapi2 out, or ask the provider"
+	}
 	switch e.Check {
 	case "metadata.issuer":
 		return "check --issuer; the document says --issuer " + printable(e.Actual)
@@ -195,7 +198,7 @@ func checkHint(e *grant.CheckError) string {
 	case "authorization_response.mode", "authorization_response.response":
 		return "the provider did not answer in the way that --response-mode asked for; leave it out, or tell the provider"
 	case "url.scheme":
-		return "use https; http is for loopback hosts only, as everybody on the way could read the tokens"
+		return "use https; http is for loopback hosts only, as everybody on the way could read the tokens, and not for --fapi2"
 	case "token_response.id_token":
 		return "the provider may not speak OpenID Connect; name the scopes without openid, with --scope"
 	}

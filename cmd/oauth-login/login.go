@@ -70,8 +70,6 @@ func (p *program) loginAgain(ctx context.Context, o *options) error {
 	}
 	client.Prompt = cmp.Or(given.Prompt, client.Prompt)
 	client.LoginHint = cmp.Or(given.LoginHint, client.LoginHint)
-	client.ResponseMode = cmp.Or(given.ResponseMode, client.ResponseMode)
-	client.RequirePushedAuthorizationRequests = client.RequirePushedAuthorizationRequests || given.RequirePushedAuthorizationRequests
 	client.DPoPBoundAccessTokens = client.DPoPBoundAccessTokens || given.DPoPBoundAccessTokens
 	return p.loginAs(ctx, o, client, profile, profile.Place)
 }
@@ -88,8 +86,8 @@ func (p *program) remembered(ctx context.Context, o *options, profile store.Prof
 	}
 	client := &grant.Client{
 		Issuer: profile.Issuer, ClientID: profile.ClientID, ClientSecret: p.clientSecret, TokenEndpointAuthMethod: o.clientAuth,
-		AllowInsecureRequests: true, // which means on loopback hosts only
 	}
+	o.protect(client)
 	return client, p.reach(ctx, o, client, o.withFiles(profile))
 }
 
@@ -117,7 +115,7 @@ func isDamaged(err error) bool {
 
 // signIn finds out whatever could fail before it sends the person away.
 func (p *program) signIn(ctx context.Context, o *options, client *grant.Client, profile store.Profile) (*grant.Token, error) {
-	if err := p.checkName(profile); err != nil {
+	if err := cmp.Or(p.checkName(profile), checkKey(client)); err != nil {
 		return nil, err
 	}
 	if profile.Place.Store != noStore {

@@ -37,7 +37,7 @@ type options struct {
 	resources                            []string
 	audience, prompt, loginHint, acr     string
 	maxAge                               int
-	par                                  bool
+	par, jar, fapi2                      bool
 	responseMode                         string
 	ports, redirectHost                  string
 	redirectURI, callbackPath            string
@@ -81,8 +81,7 @@ func (o *options) loginFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.maxAge, "max-age", noMaxAge, "sign in again if the last time was more than `SECONDS` ago")
 	f.Lookup("max-age").DefValue = "0" // so that no default is shown
 	f.StringVar(&o.acr, "acr-values", "", "authentication contexts (`ACR`) to ask for")
-	f.StringVar(&o.responseMode, "response-mode", "", "`HOW` the answer comes back: query, form_post, or signed: jwt, form_post.jwt")
-	f.BoolVar(&o.par, "par", false, "push the authorization request to the provider first (RFC 9126)")
+	o.requestFlags(f)
 	f.StringArrayVar(&o.authParams, "auth-param", nil, "`KEY=VALUE` to add to the authorization request, repeatable")
 	f.StringArrayVar(&o.tokenParams, "token-param", nil, "`KEY=VALUE` to add to token requests, repeatable")
 	f.StringVar(&o.authorizationEndpoint, "authorization-endpoint", "", "`URL`, for an issuer without metadata")
@@ -134,9 +133,8 @@ func (p *program) client(ctx context.Context, o *options) (*grant.Client, error)
 	client := &grant.Client{
 		Issuer: o.issuer, ClientID: o.clientID, TokenEndpointAuthMethod: o.clientAuth, DPoPBoundAccessTokens: o.dpop,
 		Prompt: o.prompt, LoginHint: o.loginHint, ACRValues: o.acr, Audience: o.audience, Resources: o.resources,
-		RequirePushedAuthorizationRequests: o.par, ResponseMode: o.responseMode,
-		AllowInsecureRequests: true, // which means on loopback hosts only
 	}
+	o.protect(client)
 	if o.maxAge != noMaxAge {
 		client.MaxAge = &o.maxAge
 	}

@@ -125,7 +125,7 @@ func (p *program) storedSource(ctx context.Context, o *options, profile store.Pr
 // storedClient is the client of a login, reached as the flags say.
 func (p *program) storedClient(ctx context.Context, o *options, profile store.Profile, record *store.Record) (*grant.Client, error) {
 	client := record.Client()
-	client.AllowInsecureRequests = true // which means on loopback hosts only
+	o.protect(client)
 	client.TokenEndpointAuthMethod = cmp.Or(o.clientAuth, client.TokenEndpointAuthMethod)
 	return client, p.reach(ctx, o, client, o.withFiles(profile))
 }
