@@ -16,15 +16,27 @@ import (
 
 // login signs in and saves the tokens.
 func (p *program) login(ctx context.Context, o *options) error {
-	if o.issuer == "" && o.clientID == "" {
+	if o.issuer == "" && o.clientID == "" && len(o.resources) == 0 {
 		return p.loginAgain(ctx, o)
 	}
-	if err := o.requireClient(); err != nil {
-		return err
+	if o.issuer == "" && len(o.resources) > 0 {
+		if err := p.findIssuer(ctx, o); err != nil {
+			return err
+		}
+	}
+	if o.issuer == "" {
+		return noIssuer()
 	}
 	client, err := p.client(ctx, o)
 	if err != nil {
 		return err
+	}
+	known, err := p.registered(ctx, o, client)
+	if err != nil {
+		return err
+	}
+	if known != nil || o.clientID == "" {
+		return p.loginRegistered(ctx, o, client, known)
 	}
 	profile := o.withFiles(store.Profile{Issuer: o.issuer, ClientID: o.clientID, Name: o.profile})
 	listed, err := p.listed(profile)
@@ -51,7 +63,7 @@ func (p *program) listed(profile store.Profile) (store.Profile, error) {
 func (p *program) loginAgain(ctx context.Context, o *options) error {
 	profile, err := p.selectProfile(ctx, o)
 	if errors.Is(err, store.ErrLoginRequired) {
-		return o.requireClient() // nothing to repeat
+		return noIssuer() // and nothing to repeat
 	}
 	if err != nil {
 		return err
@@ -71,6 +83,9 @@ func (p *program) loginAgain(ctx context.Context, o *options) error {
 	client.Prompt = cmp.Or(given.Prompt, client.Prompt)
 	client.LoginHint = cmp.Or(given.LoginHint, client.LoginHint)
 	client.DPoPBoundAccessTokens = client.DPoPBoundAccessTokens || given.DPoPBoundAccessTokens
+	if client.Registration != nil {
+		return p.loginRegistered(ctx, o, client, &registeredLogin{profile, client.Registration})
+	}
 	return p.loginAs(ctx, o, client, profile, profile.Place)
 }
 
@@ -115,7 +130,7 @@ func isDamaged(err error) bool {
 
 // signIn finds out whatever could fail before it sends the person away.
 func (p *program) signIn(ctx context.Context, o *options, client *grant.Client, profile store.Profile) (*grant.Token, error) {
-	if err := cmp.Or(p.checkName(profile), checkKey(client)); err != nil {
+	if err := cmp.Or(p.checkName(o, profile), checkKey(client)); err != nil {
 		return nil, err
 	}
 	if profile.Place.Store != noStore {
@@ -133,17 +148,10 @@ func (p *program) signIn(ctx context.Context, o *options, client *grant.Client, 
 	return source.SignIn(ctx)
 }
 
-// requireClient says what is missing for a login.
-func (o *options) requireClient() error {
-	if o.issuer == "" {
-		return &commandError{code: exitUsage, text: "no issuer is given",
-			hint: "oauth-login --issuer https://issuer.example --client-id ID, or try 'oauth-login demo'"}
-	}
-	if o.clientID == "" {
-		return &commandError{code: exitUsage, text: "no client is given for " + o.issuer,
-			hint: "register a native (public) client with the redirect URI " + o.redirectPattern() + " there, and give its ID with --client-id"}
-	}
-	return nil
+// noIssuer says what is missing for a login.
+func noIssuer() error {
+	return &commandError{code: exitUsage, text: "no issuer is given",
+		hint: "oauth-login --issuer https://issuer.example --client-id ID, or try 'oauth-login demo'"}
 }
 
 // redirectPattern is the redirect URI to register, as far as it is known.
@@ -159,7 +167,7 @@ func (o *options) redirectPattern() string {
 }
 
 // checkName keeps one name from meaning two logins.
-func (p *program) checkName(profile store.Profile) error {
+func (p *program) checkName(o *options, profile store.Profile) error {
 	if profile.Name == "" {
 		return nil
 	}
@@ -168,7 +176,7 @@ func (p *program) checkName(profile store.Profile) error {
 		return err
 	}
 	for _, other := range profiles {
-		if other.Name == profile.Name && (other.Issuer != profile.Issuer || other.ClientID != profile.ClientID) {
+		if other.Name == profile.Name && other.Key() != o.replaces && (other.Issuer != profile.Issuer || other.ClientID != profile.ClientID) {
 			return usageError("the profile "+quoted(profile.Name)+" is a login at "+other.Issuer,
 				"choose another --profile, or remove that login first: oauth-login logout --profile "+profile.Name)
 		}
@@ -181,18 +189,19 @@ func (p *program) checkName(profile store.Profile) error {
 // signed in (offline_access) where that can be remembered.
 func (p *program) chooseScopes(ctx context.Context, o *options, client *grant.Client, place store.Place) error {
 	if len(client.Scopes) == 0 {
+		client.Scopes = slices.Clone(o.resourceScopes)
 		as, err := client.Discover(ctx)
 		if err != nil {
 			return err
 		}
 		for _, scope := range []string{"openid", "email", "offline_access"} {
 			useless := scope == "offline_access" && place.Store == noStore
-			if slices.Contains(as.ScopesSupported, scope) && !useless {
+			if slices.Contains(as.ScopesSupported, scope) && !useless && !slices.Contains(client.Scopes, scope) {
 				client.Scopes = append(client.Scopes, scope)
 			}
 		}
-		if as.ScopesSupported == nil && as.JWKSURI != "" {
-			client.Scopes = []string{"openid"}
+		if as.ScopesSupported == nil && as.JWKSURI != "" && !slices.Contains(client.Scopes, "openid") {
+			client.Scopes = append(client.Scopes, "openid")
 		}
 	}
 	if o.prompt == "" && slices.Contains(client.Scopes, "openid") && slices.Contains(client.Scopes, "offline_access") {

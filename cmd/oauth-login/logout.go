@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"github.com/oauth-login/oauth-login/grant"
 	"github.com/oauth-login/oauth-login/store"
 )
 
@@ -16,12 +17,47 @@ func (p *program) logout(ctx context.Context, o *options) error {
 	if profile.Place.Store == noStore {
 		return notSignedIn("nothing is stored with --store none")
 	}
+	var ending *endSession
+	err = p.remove(ctx, o, profile, func(ctx context.Context, client *grant.Client, token *grant.Token) {
+		if err := revoke(ctx, client, token); err != nil {
+			p.warning("the tokens could not be revoked and stay valid until they expire: %v", err)
+		}
+		if o.endSession {
+			ending = p.prepareEndSession(ctx, client, token)
+		} else { // the provider has to know the client to sign out for it
+			p.deregister(ctx, o, client)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	p.say("Signed out of %s; the tokens are deleted from the %s", profile.Issuer, p.storeName(profile.Place))
+	if ending != nil {
+		if err := p.endSession(ctx, o, ending); err != nil {
+			return err
+		}
+	}
+	if o.output == outputJSON {
+		return p.printJSON(map[string]string{"issuer": profile.Issuer, "client_id": profile.ClientID, "state": "signed_out"})
+	}
+	return nil
+}
+
+// remove deletes a login and takes it off the list. What there is to do with the
+// provider is done before.
+func (p *program) remove(ctx context.Context, o *options, profile store.Profile,
+	before func(context.Context, *grant.Client, *grant.Token)) error {
 	where, err := p.storeOf(profile)
 	if err != nil {
 		return err
 	}
 	err = p.stored(o, profile, where).SignOut(ctx, func(ctx context.Context, record *store.Record) error {
-		p.revoke(ctx, o, profile, record)
+		client, err := p.storedClient(ctx, o, profile, record)
+		if err != nil {
+			p.warning("the tokens could not be revoked and stay valid until they expire: %v", err)
+		} else {
+			before(ctx, client, record.Token)
+		}
 		return ctx.Err() // interrupted: the login stays
 	})
 	if err != nil && !isNotFound(err) {
@@ -32,14 +68,8 @@ func (p *program) logout(ctx context.Context, o *options) error {
 	if err := p.leave(rest, o, profile); err != nil {
 		return err
 	}
-	if _, err := p.prune(rest, profile); err != nil {
-		return err
-	}
-	p.say("Signed out of %s; the tokens are deleted from the %s", profile.Issuer, p.storeName(profile.Place))
-	if o.output == outputJSON {
-		return p.printJSON(map[string]string{"issuer": profile.Issuer, "client_id": profile.ClientID, "state": "signed_out"})
-	}
-	return nil
+	_, err = p.prune(rest, profile)
+	return err
 }
 
 // prune takes a login off the list if the store says that it does not hold it.
@@ -59,19 +89,12 @@ func (p *program) prune(ctx context.Context, profile store.Profile) (pruned bool
 
 // revoke ends the refresh token, and with it the access tokens that came from
 // it (RFC 7009, section 2.1), or else the access token.
-func (p *program) revoke(ctx context.Context, o *options, profile store.Profile, record *store.Record) {
-	token, hint := record.Token.RefreshToken, "refresh_token"
-	if token == "" {
-		token, hint = record.Token.AccessToken, "access_token"
+func revoke(ctx context.Context, client *grant.Client, token *grant.Token) error {
+	if token.RefreshToken != "" {
+		return client.Revoke(ctx, token.RefreshToken, "refresh_token")
 	}
-	if hint == "access_token" && !record.Token.Valid(0) {
-		return
+	if !token.Valid(0) {
+		return nil
 	}
-	client, err := p.storedClient(ctx, o, profile, record)
-	if err == nil {
-		err = client.Revoke(ctx, token, hint)
-	}
-	if err != nil {
-		p.warning("the tokens could not be revoked and stay valid until they expire: %v", err)
-	}
+	return client.Revoke(ctx, token.AccessToken, "access_token")
 }

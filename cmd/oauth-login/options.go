@@ -35,6 +35,8 @@ type options struct {
 	jwksURI                              string
 	scopes, authParams, tokenParams      []string
 	resources                            []string
+	resourceScopes                       []string // that the resource speaks of
+	replaces                             string   // the key of a login that this one takes the place of
 	audience, prompt, loginHint, acr     string
 	maxAge                               int
 	par, jar, fapi2                      bool
@@ -50,6 +52,7 @@ type options struct {
 
 	store, storeIdentity, storePassphraseFile string
 
+	endSession  bool
 	interactive bool
 	minTTL      time.Duration
 
@@ -61,7 +64,7 @@ const noMaxAge = -1
 // selectFlags say which login a command is about.
 func (o *options) selectFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.issuer, "issuer", "", "`URL` of the issuer; default: that of the last login")
-	f.StringVar(&o.clientID, "client-id", "", "`ID` of the client at the issuer")
+	f.StringVar(&o.clientID, "client-id", "", "`ID` of the client at the issuer; default: register one, where the issuer offers that")
 	f.StringVar(&o.profile, "profile", "", "`NAME` of the login, for several with one issuer and client")
 	o.storeFlags(f)
 	f.StringVar(&o.caCert, "ca-cert", "", "`FILE` with certificates to trust beside the system's (PEM)")
@@ -75,7 +78,7 @@ func (o *options) loginFlags(f *pflag.FlagSet) {
 	o.keyFlags(f)
 	f.StringArrayVar(&o.scopes, "scope", nil, "`SCOPE` to ask for, repeatable; default: openid, email and offline_access where offered")
 	f.StringVar(&o.audience, "audience", "", "`AUDIENCE` to ask for, as some providers know it")
-	f.StringArrayVar(&o.resources, "resource", nil, "`URI` of a resource that the token is for, repeatable (RFC 8707)")
+	f.StringArrayVar(&o.resources, "resource", nil, "`URI` of a resource that the token is for, repeatable; alone it finds the issuer")
 	f.StringVar(&o.prompt, "prompt", "", "`WHAT` the provider should show: login, consent, select_account or none")
 	f.StringVar(&o.loginHint, "login-hint", "", "`ACCOUNT` that the provider should suggest")
 	f.IntVar(&o.maxAge, "max-age", noMaxAge, "sign in again if the last time was more than `SECONDS` ago")
@@ -106,6 +109,12 @@ func (o *options) tokenFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.interactive, "interactive", false, "sign in with the browser when a login is needed")
 	f.DurationVar(&o.minTTL, "min-ttl", 30*time.Second, "how long the token must live at least")
 	o.receiverFlags(f)
+}
+
+func (o *options) logoutFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.endSession, "end-session", false, "sign out at the provider too, with the browser")
+	f.StringVar(&o.browser, "browser", "", "`COMMAND` that opens the browser; %s stands for the URL")
+	f.BoolVar(&o.noBrowser, "no-browser", false, "open no browser, only print the URL")
 }
 
 func (o *options) demoFlags(f *pflag.FlagSet) {

@@ -118,6 +118,7 @@ when a login is needed, the exit code is 3.`,
 		RunE:  func(c *cobra.Command, _ []string) error { return p.logout(c.Context(), o) },
 	}
 	o.selectFlags(logout.Flags())
+	o.logoutFlags(logout.Flags())
 	demo := &cobra.Command{
 		Use:   "demo",
 		Short: "Sign in to a built-in provider: no account needed",

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,6 +42,10 @@ func scriptedCommand() {
 func fakeBrowser() {
 	environment := []byte(strings.Join(os.Environ(), "\n"))
 	if err := os.WriteFile(filepath.Join(os.Getenv("WORK"), "browser-environment"), environment, 0o600); err != nil {
+		os.Exit(1)
+	}
+	arguments := []byte(strings.Join(os.Args, "\n"))
+	if err := os.WriteFile(filepath.Join(os.Getenv("WORK"), "browser-arguments"), arguments, 0o600); err != nil {
 		os.Exit(1)
 	}
 	visitor := &issuer.Visitor{Deny: os.Getenv("FAKE_BROWSER") == "deny"}
@@ -143,6 +146,9 @@ func TestScripts(t *testing.T) {
 			"busy":          occupyPort,
 			"expire":        func(*testscript.TestScript, bool, []string) { time.Sleep(time.Second) }, // of short-lived
 			"count":         countRequests,
+			"forget":        func(ts *testscript.TestScript, _ bool, _ []string) { running(ts).ForgetClients() },
+			"clients":       countClients,
+			"api":           callResource,
 			"expire-tokens": func(ts *testscript.TestScript, _ bool, _ []string) { running(ts).ExpireAccessTokens() },
 			"leaks":         scanForSecrets,
 			"empty":         checkEmptyKeychain,
@@ -203,105 +209,8 @@ func startIssuer(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Defer(func() { provider.Close() })
 	ts.Setenv("ISSUER", provider.URL())
+	ts.Setenv("API", provider.ResourceURL())
 	*ts.Value(issuerSlot{}).(**issuer.Issuer) = provider
-}
-
-var faults = map[string]func(*issuer.Options){
-	"short-lived": func(o *issuer.Options) { o.AccessTokenTTL = time.Second },
-	"nonces":      func(o *issuer.Options) { o.DPoPNonce = true },
-	"no-dpop": func(o *issuer.Options) {
-		o.Wrap = func(next http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				r.Header.Del("DPoP")
-				query := r.URL.Query()
-				query.Del("dpop_jkt")
-				r.URL.RawQuery = query.Encode()
-				next.ServeHTTP(w, r)
-			})
-		}
-	},
-	"unknown-dpop": func(o *issuer.Options) { o.Metadata = set("dpop_signing_alg_values_supported", []string{"ES256K"}) },
-	"html": func(o *issuer.Options) {
-		o.Wrap = func(http.Handler) http.Handler {
-			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.Header().Set("Content-Type", "text/html")
-				fmt.Fprint(w, "<!doctype html><title>Welcome</title>")
-			})
-		}
-	},
-	"other-issuer": func(o *issuer.Options) { o.Metadata = set("issuer", "https://evil.example") },
-	"slash": func(o *issuer.Options) {
-		o.Metadata = func(doc map[string]any) { doc["issuer"] = doc["issuer"].(string) + "/" }
-	},
-	"device":         func(o *issuer.Options) { o.Device = onDevice(&issuer.Visitor{}, o) },
-	"device-refused": func(o *issuer.Options) { o.Device = onDevice(&issuer.Visitor{Deny: true}, o) },
-	"device-nobody":  func(o *issuer.Options) { o.Device = onDevice(nil, o) },
-	"device-expired": func(o *issuer.Options) {
-		o.Device = func(body map[string]any) { body["interval"], body["expires_in"] = 0.05, 0.2 }
-	},
-	"device-evil": func(o *issuer.Options) {
-		o.Device = func(body map[string]any) { body["verification_uri_complete"] = "javascript:alert(1)" }
-	},
-	"no-device":      func(o *issuer.Options) { o.Metadata = without("device_authorization_endpoint") },
-	"no-userinfo":    func(o *issuer.Options) { o.Metadata = without("userinfo_endpoint") },
-	"other-userinfo": func(o *issuer.Options) { o.Userinfo = func(claims map[string]any) { claims["sub"] = "somebody else" } },
-	"odd-userinfo": func(o *issuer.Options) {
-		o.Userinfo = func(claims map[string]any) {
-			claims["address"], claims["nothing"], claims["na\x1bme"] = map[string]any{"country": "GB"}, nil, "a\x1b[31m\nb"
-		}
-	},
-	"no-token-endpoint": func(o *issuer.Options) { o.Metadata = without("token_endpoint") },
-	"plain-pkce":        func(o *issuer.Options) { o.Metadata = set("code_challenge_methods_supported", []string{"plain"}) },
-	"expired-id-token":  func(o *issuer.Options) { o.IDToken = claim("exp", time.Now().Add(-time.Hour).Unix()) },
-	"other-nonce":       func(o *issuer.Options) { o.IDToken = claim("nonce", "another") },
-	"other-audience":    func(o *issuer.Options) { o.IDToken = claim("aud", "another") },
-	"other-iss": func(o *issuer.Options) {
-		o.Redirect = func(params url.Values) { params.Set("iss", "https://evil.example") }
-	},
-	"forged": func(o *issuer.Options) {
-		o.Token = func(_ *http.Request, status int, body map[string]any) (int, map[string]any) {
-			if token, ok := body["id_token"].(string); ok {
-				i := strings.LastIndexByte(token, '.') + 1
-				flipped := map[bool]string{true: "B", false: "A"}[token[i] == 'A']
-				body["id_token"] = token[:i] + flipped + token[i+1:]
-			}
-			return status, body
-		}
-	},
-	"token-500": func(o *issuer.Options) {
-		o.Token = func(*http.Request, int, map[string]any) (int, map[string]any) { return 500, nil }
-	},
-	"invalid-grant": func(o *issuer.Options) {
-		o.Token = func(*http.Request, int, map[string]any) (int, map[string]any) {
-			return 400, map[string]any{"error": "invalid_grant", "error_description": "no \x1b[31mred\x1b[0m here"}
-		}
-	},
-}
-
-// onDevice is a person with another device, who signs in before the first one asks;
-// nobody for nil.
-func onDevice(person *issuer.Visitor, o *issuer.Options) func(body map[string]any) {
-	o.DeviceInterval = 50 * time.Millisecond
-	return func(body map[string]any) {
-		if person == nil {
-			return
-		}
-		if _, err := person.Visit(context.Background(), body["verification_uri_complete"].(string)); err != nil {
-			panic(err) // the issuer's server closes the connection then
-		}
-	}
-}
-
-func without(name string) func(map[string]any) {
-	return func(doc map[string]any) { delete(doc, name) }
-}
-
-func set(name string, value any) func(map[string]any) {
-	return func(doc map[string]any) { doc[name] = value }
-}
-
-func claim(name string, value any) func(header, claims map[string]any) {
-	return func(_, claims map[string]any) { claims[name] = value }
 }
 
 // checkExitCode: code N command args... runs a command and compares its exit
@@ -348,14 +257,40 @@ func countRequests(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// countClients: clients N: so many clients that have registered themselves are known.
+func countClients(ts *testscript.TestScript, _ bool, args []string) {
+	if got := fmt.Sprint(len(running(ts).RegisteredClients())); got != args[0] {
+		ts.Fatalf("%s registered clients, want %s", got, args[0])
+	}
+}
+
+// callResource: api STATUS: what the issuer's API answers to the token that the last
+// command has printed.
+func callResource(ts *testscript.TestScript, _ bool, args []string) {
+	req, err := http.NewRequest(http.MethodGet, running(ts).ResourceURL(), nil)
+	ts.Check(err)
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(ts.ReadFile("stdout")))
+	transport := new(http.Transport)
+	defer transport.CloseIdleConnections()
+	resp, err := transport.RoundTrip(req)
+	ts.Check(err)
+	resp.Body.Close()
+	if got := fmt.Sprint(resp.StatusCode); got != args[0] {
+		ts.Fatalf("the API answers %s, want %s", got, args[0])
+	}
+}
+
 // scanForSecrets looks for every secret that the issuer gave out in the output
-// of the last command.
+// of the last command, and in what the browser was started with.
 func scanForSecrets(ts *testscript.TestScript, _ bool, _ []string) {
-	for _, stream := range []string{"stdout", "stderr"} {
-		text := ts.ReadFile(stream)
+	texts := map[string]string{"stdout": ts.ReadFile("stdout"), "stderr": ts.ReadFile("stderr")}
+	if arguments, err := os.ReadFile(ts.MkAbs("browser-arguments")); err == nil {
+		texts["the command line of the browser"] = string(arguments)
+	}
+	for where, text := range texts {
 		for _, secret := range running(ts).Secrets() {
 			if strings.Contains(text, secret) {
-				ts.Fatalf("%s holds a secret", stream)
+				ts.Fatalf("%s holds a secret", where)
 			}
 		}
 	}

@@ -36,7 +36,7 @@ func (p *program) token(ctx context.Context, o *options) error {
 	}
 	token, err := source.Token(ctx)
 	if token == nil {
-		return loginRequired(profile, err)
+		return loginRequired(profile, forgotten(record, err))
 	}
 	if err != nil {
 		return p.printUnsaved(o, token, err)

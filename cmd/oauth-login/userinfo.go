@@ -34,7 +34,7 @@ func (p *program) userinfo(ctx context.Context, o *options) error {
 	}
 	info, err := p.fetchUserinfo(ctx, source)
 	if err != nil {
-		return loginRequired(profile, err)
+		return loginRequired(profile, forgotten(record, err))
 	}
 	return p.printUserinfo(o, info)
 }

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/oauth-login/oauth-login/internal/issuer"
+)
+
+// The faults and other peculiarities of a provider that a script can ask for.
+var faults = map[string]func(*issuer.Options){
+	"short-lived": func(o *issuer.Options) { o.AccessTokenTTL = time.Second },
+	"nonces":      func(o *issuer.Options) { o.DPoPNonce = true },
+	"no-dpop": func(o *issuer.Options) {
+		o.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				r.Header.Del("DPoP")
+				query := r.URL.Query()
+				query.Del("dpop_jkt")
+				r.URL.RawQuery = query.Encode()
+				next.ServeHTTP(w, r)
+			})
+		}
+	},
+	"unknown-dpop": func(o *issuer.Options) { o.Metadata = set("dpop_signing_alg_values_supported", []string{"ES256K"}) },
+	"html": func(o *issuer.Options) {
+		o.Wrap = func(http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/html")
+				fmt.Fprint(w, "<!doctype html><title>Welcome</title>")
+			})
+		}
+	},
+	"other-issuer": func(o *issuer.Options) { o.Metadata = set("issuer", "https://evil.example") },
+	"slash": func(o *issuer.Options) {
+		o.Metadata = func(doc map[string]any) { doc["issuer"] = doc["issuer"].(string) + "/" }
+	},
+	"device":         func(o *issuer.Options) { o.Device = onDevice(&issuer.Visitor{}, o) },
+	"device-refused": func(o *issuer.Options) { o.Device = onDevice(&issuer.Visitor{Deny: true}, o) },
+	"device-nobody":  func(o *issuer.Options) { o.Device = onDevice(nil, o) },
+	"device-expired": func(o *issuer.Options) {
+		o.Device = func(body map[string]any) { body["interval"], body["expires_in"] = 0.05, 0.2 }
+	},
+	"device-evil": func(o *issuer.Options) {
+		o.Device = func(body map[string]any) { body["verification_uri_complete"] = "javascript:alert(1)" }
+	},
+	"open":       func(o *issuer.Options) { o.OpenRegistration = true },
+	"open-exact": func(o *issuer.Options) { o.OpenRegistration, o.ExactRedirectURIs = true, true },
+	"open-short": func(o *issuer.Options) { o.OpenRegistration, o.AccessTokenTTL = true, time.Second },
+	"open-secret": func(o *issuer.Options) {
+		o.OpenRegistration = true
+		o.Metadata = set("token_endpoint_auth_methods_supported", []string{issuer.AuthPost})
+	},
+	"open-expiring": func(o *issuer.Options) {
+		o.OpenRegistration = true
+		o.Metadata = set("token_endpoint_auth_methods_supported", []string{issuer.AuthBasic})
+		o.Registration = func(body map[string]any) { body["client_secret_expires_at"] = time.Now().Add(30 * time.Second).Unix() }
+	},
+	"open-unmanaged": func(o *issuer.Options) { // nothing to ask about the registration later
+		o.OpenRegistration = true
+		o.Device = onDevice(&issuer.Visitor{}, o)
+		o.Registration = func(body map[string]any) { delete(body, "registration_client_uri") }
+	},
+	"open-refused": func(o *issuer.Options) {
+		o.OpenRegistration = true
+		o.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/register" {
+					w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+					w.WriteHeader(http.StatusUnauthorized)
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
+	},
+	"api-dpop": func(o *issuer.Options) {
+		o.OpenRegistration, o.Resource = true, set("dpop_bound_access_tokens_required", true)
+	},
+	"api-of-nobody": func(o *issuer.Options) { o.Resource = without("authorization_servers") },
+	"api-of-two": func(o *issuer.Options) {
+		o.OpenRegistration = true
+		o.Resource = func(doc map[string]any) {
+			doc["authorization_servers"] = append(doc["authorization_servers"].([]string), "http://127.0.0.1:1/another")
+		}
+	},
+	"other-api":      func(o *issuer.Options) { o.Resource = set("resource", "https://evil.example/api") },
+	"no-end-session": func(o *issuer.Options) { o.Metadata = without("end_session_endpoint") },
+	"no-device":      func(o *issuer.Options) { o.Metadata = without("device_authorization_endpoint") },
+	"no-userinfo":    func(o *issuer.Options) { o.Metadata = without("userinfo_endpoint") },
+	"other-userinfo": func(o *issuer.Options) { o.Userinfo = func(claims map[string]any) { claims["sub"] = "somebody else" } },
+	"odd-userinfo": func(o *issuer.Options) {
+		o.Userinfo = func(claims map[string]any) {
+			claims["address"], claims["nothing"], claims["na\x1bme"] = map[string]any{"country": "GB"}, nil, "a\x1b[31m\nb"
+		}
+	},
+	"no-token-endpoint": func(o *issuer.Options) { o.Metadata = without("token_endpoint") },
+	"plain-pkce":        func(o *issuer.Options) { o.Metadata = set("code_challenge_methods_supported", []string{"plain"}) },
+	"expired-id-token":  func(o *issuer.Options) { o.IDToken = claim("exp", time.Now().Add(-time.Hour).Unix()) },
+	"other-nonce":       func(o *issuer.Options) { o.IDToken = claim("nonce", "another") },
+	"other-audience":    func(o *issuer.Options) { o.IDToken = claim("aud", "another") },
+	"other-iss": func(o *issuer.Options) {
+		o.Redirect = func(params url.Values) { params.Set("iss", "https://evil.example") }
+	},
+	"forged": func(o *issuer.Options) {
+		o.Token = func(_ *http.Request, status int, body map[string]any) (int, map[string]any) {
+			if token, ok := body["id_token"].(string); ok {
+				i := strings.LastIndexByte(token, '.') + 1
+				flipped := map[bool]string{true: "B", false: "A"}[token[i] == 'A']
+				body["id_token"] = token[:i] + flipped + token[i+1:]
+			}
+			return status, body
+		}
+	},
+	"token-500": func(o *issuer.Options) {
+		o.Token = func(*http.Request, int, map[string]any) (int, map[string]any) { return 500, nil }
+	},
+	"invalid-grant": func(o *issuer.Options) {
+		o.Token = func(*http.Request, int, map[string]any) (int, map[string]any) {
+			return 400, map[string]any{"error": "invalid_grant", "error_description": "no \x1b[31mred\x1b[0m here"}
+		}
+	},
+}
+
+// onDevice is a person with another device, who signs in before the first one asks;
+// nobody for nil.
+func onDevice(person *issuer.Visitor, o *issuer.Options) func(body map[string]any) {
+	o.DeviceInterval = 50 * time.Millisecond
+	return func(body map[string]any) {
+		if person == nil {
+			return
+		}
+		if _, err := person.Visit(context.Background(), body["verification_uri_complete"].(string)); err != nil {
+			panic(err) // the issuer's server closes the connection then
+		}
+	}
+}
+
+func without(name string) func(map[string]any) {
+	return func(doc map[string]any) { delete(doc, name) }
+}
+
+func set(name string, value any) func(map[string]any) {
+	return func(doc map[string]any) { doc[name] = value }
+}
+
+func claim(name string, value any) func(header, claims map[string]any) {
+	return func(_, claims map[string]any) { claims[name] = value }
+}
