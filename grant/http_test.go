@@ -341,7 +341,7 @@ func TestContentTypeInErrors(t *testing.T) {
 	const none = "of no known content type"
 	for contentType, want := range map[string]string{
 		"text/html": "text/html", "text/html; charset=utf-8": "text/html", " Text/HTML ;x": "Text/HTML", "a!#$/~z": "a!#$/~z",
-		"": none, "text": none, "text/": none, "/html": none, "text/ht ml": none, "text/h\u00e4": none, "text/html/x": none, "te(xt/html": none,
+		"": none, "text": none, "text/": none, "/html": none, "text/ht ml": none, "text/h\u00e4": none, "text/\u0161": none, "text/html/x": none, "te(xt/html": none,
 		"text/" + strings.Repeat("x", 95): "text/" + strings.Repeat("x", 95), "text/" + strings.Repeat("x", 96): none,
 	} {
 		_, err := processors[0].process(t, newServer(), newClient(nil), response(200, "<html>", "Content-Type", contentType))

@@ -155,6 +155,25 @@ func TestSecretPlaceholder(t *testing.T) {
 	}
 }
 
+// What is printed instead of a secret says what it is.
+func TestPlaceholders(t *testing.T) {
+	_, client := newOIDC()
+	flow, err := client.Authorize(t.Context(), redirect)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newDPoP(t, keyES)
+	for want, v := range map[string]any{
+		"flow [redacted]": flow, "callback parameters [redacted]": grant.CallbackParameters{}, "token [redacted]": grant.Token{},
+		"id_token [redacted]": grant.IDToken{}, "userinfo [redacted]": grant.Userinfo{}, "registration [redacted]": grant.Registration{},
+		"device authorization [redacted]": grant.DeviceAuthorization{}, "device flow [redacted]": &grant.DeviceFlow{}, "dpop " + d.Thumbprint(): d,
+	} {
+		if got := fmt.Sprint(v); got != want {
+			t.Errorf("%T is printed as %q, want %q", v, got, want)
+		}
+	}
+}
+
 // A server that repeats all it was told, in every place that it has.
 func TestFailuresHideSecrets(t *testing.T) {
 	idToken := mint("ES256", idClaims(nil))

@@ -193,6 +193,9 @@ func (v *vector) run(t *testing.T, keys map[string]any) {
 	if n := len(script.left); n != 0 {
 		t.Errorf("%d requests were not made, the first to %s", n, script.left[0].Request.URL)
 	}
+	if check, ok := errors.AsType[*grant.CheckError](err); ok && check.Reason == "" {
+		t.Errorf("%v gives no reason", err)
+	}
 	if refusal, ok := errors.AsType[*grant.Error](err); ok {
 		wantSelection(t, keys, "error", v.Want.Error, errorResult(refusal))
 	}
