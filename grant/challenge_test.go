@@ -98,6 +98,7 @@ func TestChallenges(t *testing.T) {
 		{"R204 quoted-pair, not a JSON escape", `Alpha realm="\t\u0041"`, list(ch("alpha", "realm", "tu0041"))},
 		{"R205 token68, then a parameter without a comma", `X abc== realm="y"`, nil},
 		{"T11 the Kelvin sign is no token", "Beare\u212a", nil},
+		{"T11 all letters", `AZaz AZaz=AZaz`, list(ch("azaz", "azaz", "AZaz"))},
 		{"a tab is a blank", "Alpha\trealm=one", list(ch("alpha", "realm", "one"))},
 		{"backslash at the end", `Alpha realm="one\`, nil},
 	}

@@ -92,6 +92,7 @@ func TestClientAuthChoice(t *testing.T) {
 		{name: "secret, server takes both", secret: "s", offered: basicAndPost, want: "post"}, // the client_id has a colon
 		{name: "secret, server takes both and client_secret_jwt", secret: "s", offered: append(basicAndPost, "client_secret_jwt"), want: "post"},
 		{name: "secret, server takes client_secret_jwt only", secret: "s", offered: []string{"private_key_jwt", "client_secret_jwt"}, want: "assertion"},
+		{name: "secret, server takes basic and client_secret_jwt", secret: "s", offered: []string{"client_secret_jwt", "client_secret_basic"}, want: "basic"},
 		{name: "secret, server lists nothing", secret: "s", offered: []string{}, want: "basic"},
 		{name: "key", key: keyES, want: "assertion"},
 		{name: "R088 key, server lists others", key: keyES, offered: basicAndPost, want: "assertion"},

@@ -30,6 +30,7 @@ func TestAuthorizationCodeGrantRequestOrder(t *testing.T) {
 		name                        string
 		query                       string // "" leaves the callback parameters out
 		redirectURI, verifier       string
+		noServer, noClient          bool
 		noIssuer, noClientID, noEnd bool
 		header                      http.Header
 		want                        string
@@ -37,6 +38,8 @@ func TestAuthorizationCodeGrantRequestOrder(t *testing.T) {
 		{name: "AC-01 no token_endpoint", query: "code=c", redirectURI: "r", verifier: "v", noEnd: true, want: noEndpoint},
 		{name: "AC-02 no callback parameters, no token_endpoint", redirectURI: "r", verifier: "v", noEnd: true, want: "argument"},
 		{name: "AC-03 empty callback parameters, no token_endpoint", query: "x=", redirectURI: "r", verifier: "v", noEnd: true, want: missingCode},
+		{name: "R001 no server", query: "code=c", redirectURI: "r", verifier: "v", noServer: true, want: "argument"},
+		{name: "R002 no client", query: "code=c", redirectURI: "r", verifier: "v", noClient: true, want: "argument"},
 		{name: "R001 no issuer", query: "code=c", redirectURI: "r", verifier: "v", noIssuer: true, want: "argument"},
 		{name: "R002 no client_id", query: "code=c", redirectURI: "r", verifier: "v", noClientID: true, want: "argument"},
 		{name: "R119 no redirect_uri, no code", query: "x=", verifier: "v", want: "argument"},
@@ -62,6 +65,12 @@ func TestAuthorizationCodeGrantRequestOrder(t *testing.T) {
 			}
 			if test.noEnd {
 				as.TokenEndpoint = ""
+			}
+			if test.noServer {
+				as = nil
+			}
+			if test.noClient {
+				client = nil
 			}
 			_, err := grant.AuthorizationCodeGrantRequest(t.Context(), as, client, callback, test.redirectURI, test.verifier,
 				&grant.TokenEndpointRequestOptions{Header: test.header})

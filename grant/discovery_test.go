@@ -336,6 +336,17 @@ func TestClientDiscoverServer(t *testing.T) {
 	wantOutcome(t, err, "argument")
 }
 
+// The client allows http only where it was told so.
+func TestClientDiscoverInsecure(t *testing.T) {
+	const local = "http://127.0.0.1:8080"
+	for insecure, want := range map[bool]string{false: notHTTPS, true: "ok"} {
+		client := newClient(places(map[string]endpoint{oidcPlace: document(local)}))
+		client.Issuer, client.AllowInsecureRequests = local, insecure
+		_, err := client.Discover(t.Context())
+		wantOutcome(t, err, want)
+	}
+}
+
 // What failed once is tried again.
 func TestClientDiscoverAgain(t *testing.T) {
 	answers := map[string]endpoint{}

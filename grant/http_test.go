@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -348,6 +349,37 @@ func TestContentTypeInErrors(t *testing.T) {
 		check, ok := errors.AsType[*grant.CheckError](err)
 		if !ok || !strings.HasSuffix(check.Reason, " "+want) {
 			t.Errorf("%q: %v, want %s", contentType, err, want)
+		}
+	}
+}
+
+// A client keeps its connection until it is told to close it.
+func TestConnections(t *testing.T) {
+	states := make(chan http.ConnState, 100)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"access_token":"token"}`) }))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew || state == http.StateClosed {
+			states <- state
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	as := &grant.AuthorizationServer{Issuer: server.URL, TokenEndpoint: server.URL + "/token"}
+	client := &grant.Client{Server: as, ClientID: clientID, AllowInsecureRequests: true}
+	for range 3 {
+		if _, err := client.Refresh(t.Context(), &grant.Token{RefreshToken: "r"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client.CloseIdleConnections()
+	for _, want := range []http.ConnState{http.StateNew, http.StateClosed} {
+		select {
+		case got := <-states:
+			if got != want {
+				t.Errorf("a connection is %v, want %v", got, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("no connection is %v", want)
 		}
 	}
 }
