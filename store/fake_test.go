@@ -121,6 +121,13 @@ func (s *shelf) note(what string) error {
 	return map[string]error{"load": s.loadErr, "save": s.saveErr, "probe": s.sick}[what]
 }
 
+// failSaves makes saves fail from now on, or succeed again.
+func (s *shelf) failSaves(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.saveErr = err
+}
+
 // took returns what was done since the last call.
 func (s *shelf) took() string {
 	s.mu.Lock()

@@ -365,12 +365,13 @@ func TestLockOutlastsCallsThatWereGivenUp(t *testing.T) {
 		slow := &sluggish{shared: shared{s.shelf}, settled: make(chan struct{})}
 		source := s.process(dir)
 		source.Store = slow
-		s.saveErr = &store.UnavailableError{Reason: store.TimedOut, Backend: "test"}
+		stuck := &store.UnavailableError{Reason: store.TimedOut, Backend: "test"}
+		s.failSaves(stuck)
 		token, err := source.Token(t.Context())
-		check(t, token, err, "access-1", s.saveErr)
+		check(t, token, err, "access-1", stuck)
 
 		// Another one waits until it has come back, and finds that the token is spent.
-		s.saveErr = nil
+		s.failSaves(nil)
 		began := time.Now()
 		var wg sync.WaitGroup
 		wg.Go(func() {
@@ -382,10 +383,10 @@ func TestLockOutlastsCallsThatWereGivenUp(t *testing.T) {
 		})
 		time.Sleep(time.Second)
 		// The same one goes on at once.
-		s.saveErr = &store.UnavailableError{Reason: store.TimedOut, Backend: "test"}
+		s.failSaves(stuck)
 		again := time.Now()
 		token, err = source.Token(t.Context())
-		check(t, token, err, "access-1", s.saveErr)
+		check(t, token, err, "access-1", stuck)
 		if took := time.Since(again); took != 0 {
 			t.Errorf("the same process waited %v", took)
 		}

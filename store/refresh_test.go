@@ -249,7 +249,7 @@ func TestSaveIsTriedAgain(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := after(t, -time.Second, "refresh")
 				s.saveErr = &store.UnavailableError{Reason: test.reason, Backend: "test"}
-				time.AfterFunc(300*time.Millisecond, func() { s.saveErr = nil })
+				time.AfterFunc(300*time.Millisecond, func() { s.failSaves(nil) })
 				token, err := s.source().Token(t.Context())
 				check(t, token, nil, "access-1", nil)
 				if got := s.took(); got != test.took || (err == nil) != test.saved {

@@ -82,24 +82,28 @@ func (s *Source) ask(ctx context.Context) (*grant.Token, error) {
 	return token, err
 }
 
-// replace saves a new login in the place of whatever is stored, except for what
-// a newer version has stored. Of what nobody can read, a copy is kept.
+// replace saves a new login in the place of whatever is stored, and tells of what
+// was there if nobody could read it.
 func (s *Source) replace(ctx context.Context, record *Record) error {
+	damage, err := s.replaceLocked(ctx, record)
+	if err == nil && damage != nil && s.Damaged != nil {
+		s.Damaged(damage)
+	}
+	return err
+}
+
+// replaceLocked does so under the lock. What a newer version has stored is not
+// replaced; of what cannot be read, a copy is kept.
+func (s *Source) replaceLocked(ctx context.Context, record *Record) (*DamagedError, error) {
 	done, err := s.takeRecord(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer done()
 	ctx = context.WithoutCancel(ctx) // nobody should come back to half of it
 	damage, err := s.keepCopy(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := insist(ctx, func() error { return s.save(ctx, record) }); err != nil {
-		return err
-	}
-	if damage != nil && s.Damaged != nil {
-		s.Damaged(damage)
-	}
-	return nil
+	return damage, insist(ctx, func() error { return s.save(ctx, record) })
 }

@@ -60,7 +60,7 @@ type Source struct {
 	// Waiting is called once for a call that has waited for a second until
 	// another process, or another call, is done: with login for one that has the
 	// person sign in, without for one that changes the login, as a refresh does.
-	// nil for nothing.
+	// It must not use the Source. nil for nothing.
 	Waiting func(login bool)
 	// Damaged is called when a new login has taken the place of one that could
 	// not be read, with what was wrong and where a copy is kept. Delete removes
@@ -98,8 +98,8 @@ func (s *Source) Format(f fmt.State, _ rune) {
 // it replaces may be spent; the next call tries to save it again.
 //
 // Without a usable token, Token calls Login, or returns ErrLoginRequired if that
-// is nil. It never does so for an error of the network, of the server (5xx) or
-// of the store.
+// is nil. It never does so for an error of the network, of the server (5xx), of
+// the store or of the lock.
 func (s *Source) Token(ctx context.Context) (*grant.Token, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
@@ -154,8 +154,8 @@ func (s *Source) Delete(ctx context.Context) error { return s.SignOut(ctx, nil) 
 
 // SignOut hands the login to revoke, so that the provider can be told, and then
 // deletes it as Delete does. If revoke fails, the login stays. Meanwhile nobody
-// refreshes it, so what is revoked is the last there is. There is no login, or a
-// damaged one: revoke is not called.
+// refreshes it, so what is revoked is the last there is; for that, revoke must not
+// use the Source. There is no login, or a damaged one: revoke is not called.
 func (s *Source) SignOut(ctx context.Context, revoke func(context.Context, *Record) error) error {
 	if err := s.check(ctx); err != nil {
 		return err
