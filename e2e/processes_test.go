@@ -65,10 +65,12 @@ func TestFiftyProcesses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p, c := expired(t, rotates)
 			var running []*process
+			began := time.Now()
 			for range 50 {
 				running = append(running, c.start(t, "token"))
 			}
 			expectOneToken(t, p, running)
+			t.Logf("50 tokens took %v", time.Since(began).Round(time.Millisecond))
 			expectGrants(t, p, "authorization_code", "refresh_token")
 			if left := p.usable(t, "RefreshToken"); len(left) != 1 {
 				t.Errorf("the provider knows %d usable refresh tokens", len(left))

@@ -277,6 +277,36 @@ func TestSaveIsFinishedWithoutCallers(t *testing.T) {
 	})
 }
 
+// So is one that has begun to look at what it is going to replace.
+func TestLookBeforeASaveIsFinishedWithoutCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &scene{&provider{}, &shelf{}}
+		source := s.source()
+		source.Store = attentive{s.shelf}
+		source.Login = func(ctx context.Context, save save) (*grant.Token, error) { return fresh, save(ctx, fresh) }
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // in the third look
+		defer cancel()
+		token, err := source.SignIn(ctx)
+		check(t, token, err, "", context.DeadlineExceeded)
+		time.Sleep(2 * time.Second)
+		if got := s.stored(t).Token.AccessToken; got != "new" {
+			t.Errorf("stored %q", string(got))
+		}
+	})
+}
+
+// attentive is a store whose looks take two seconds, and end with the context.
+type attentive struct{ *shelf }
+
+func (a attentive) Load(ctx context.Context, key string) ([]byte, error) {
+	select {
+	case <-time.After(2 * time.Second):
+		return a.shelf.Load(ctx, key)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // A t.FailNow in a Login ends its goroutine, and must not leave anybody waiting.
 func TestLoginThatEndsItsGoroutine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
