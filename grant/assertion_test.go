@@ -4,6 +4,8 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
+	"errors"
+	"io"
 	"net/http"
 	"reflect"
 	"strings"
@@ -180,5 +182,21 @@ func TestClientAuthMistakes(t *testing.T) {
 				t.Errorf("%d requests", len(p.seen))
 			}
 		})
+	}
+}
+
+// A key in a device may not be there when it is needed. Nothing is sent then.
+func TestKeyThatFails(t *testing.T) {
+	for name, use := range map[string]func(c *grant.Client, key crypto.Signer) *grant.DPoP{
+		"private_key_jwt": func(c *grant.Client, key crypto.Signer) *grant.DPoP { c.Key = key; return nil },
+		"dpop":            func(_ *grant.Client, key crypto.Signer) *grant.DPoP { return newDPoP(t, key) },
+	} {
+		p := newProvider("")
+		client := newClient(p)
+		opts := &grant.TokenEndpointRequestOptions{DPoP: use(client, publicKey{keyRS.Public()})}
+		_, err := senders[1].send(t.Context(), t, newServer(), client, opts)
+		if !errors.Is(err, io.EOF) || len(p.seen) != 0 {
+			t.Errorf("%s: %v, %d requests", name, err, len(p.seen))
+		}
 	}
 }
