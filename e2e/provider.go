@@ -45,8 +45,11 @@ type providerConfig struct {
 	AlwaysRefresh bool
 	// Resources are the resource indicators that may be asked for.
 	Resources []string
-	// TLS makes it an https issuer.
-	TLS *authority
+	// TLS makes it an https issuer, and MutualTLS adds endpoints for clients with a certificate, which may come from the same authority.
+	TLS       *authority
+	MutualTLS bool
+	// DPoPNonces refuses DPoP proofs without a nonce of the provider.
+	DPoPNonces bool
 }
 
 // behavior is how a provider answers. Fields that are zero leave what was there before.
@@ -85,6 +88,7 @@ func startProvider(t *testing.T, config providerConfig) *provider {
 	settings, err := json.Marshal(object{
 		"configuration": config.Configuration, "behavior": config.Behavior, "alwaysRefresh": config.AlwaysRefresh,
 		"resources": config.Resources, "tls": config.TLS.server(t),
+		"mutualTLS": config.MutualTLS, "dpopNonces": config.DPoPNonces,
 	})
 	if err != nil {
 		t.Fatal(err)

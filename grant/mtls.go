@@ -13,7 +13,9 @@ import (
 func TLSClientAuth() ClientAuth { return mutualTLS(methodTLSClientAuth) }
 
 // SelfSignedTLSClientAuth is like TLSClientAuth with a certificate that was
-// registered itself (RFC 8705, section 2.2).
+// registered itself (RFC 8705, section 2.2). Give it with GetClientCertificate: of
+// Certificates, crypto/tls shows those alone that come from an authority that the
+// server names, and a server that knows both methods names some.
 func SelfSignedTLSClientAuth() ClientAuth { return mutualTLS(methodSelfSignedTLSClientAuth) }
 
 // A mutualTLS is the name of its method. On the wire the two are the same.

@@ -65,7 +65,11 @@ func (p *program) reach(ctx context.Context, o *options, client *grant.Client, p
 	if err != nil {
 		return err
 	}
-	transport.TLSClientConfig.Certificates = []tls.Certificate{certificate}
+	// Also to a server that names authorities that it does not come from: it may be
+	// registered itself (RFC 8705, section 2.2).
+	transport.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		return &certificate, nil
+	}
 	client.UseMTLSEndpointAliases = true // RFC 8705, section 5
 	if client.TokenEndpointAuthMethod == "" {
 		client.Key = nil // it is that of the certificate, which is how the client authenticates

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -25,7 +26,9 @@ func TestClientCertificate(t *testing.T) {
 	}
 	shown := make(chan []*x509.Certificate, 1)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { shown <- r.TLS.PeerCertificates }))
-	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	others := x509.NewCertPool() // which the certificate does not come from, and which the server names
+	others.AddCert(unrelated(t))
+	server.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert, ClientCAs: others}
 	server.StartTLS()
 	defer server.Close()
 	ca := filepath.Join(dir, "ca.pem")
@@ -64,6 +67,24 @@ func TestClientCertificate(t *testing.T) {
 			t.Errorf("%s: key %t, aliases %t", name, client.Key != nil, client.UseMTLSEndpointAliases)
 		}
 	}
+}
+
+// unrelated is the certificate of somebody else.
+func unrelated(t *testing.T) *x509.Certificate {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := certificateOf("somebody else", key, time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certificate
 }
 
 func mustRead(t *testing.T, name string) []byte {

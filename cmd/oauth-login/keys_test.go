@@ -36,8 +36,8 @@ func writeKeys(dir string) error {
 	pkcs8, err3 := x509.MarshalPKCS8PrivateKey(key)
 	sec1, err4 := x509.MarshalECPrivateKey(key)
 	jwk, err5 := jwkOf(key)
-	cert, err6 := certificateOf(key, time.Now().Add(time.Hour))
-	expired, err7 := certificateOf(key, time.Now().Add(-time.Minute))
+	cert, err6 := certificateOf("keyed", key, time.Now().Add(time.Hour))
+	expired, err7 := certificateOf("keyed", key, time.Now().Add(-time.Minute))
 	foreign, err8 := x509.MarshalPKCS8PrivateKey(other)
 	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7, err8, os.MkdirAll(dir, 0o700)); err != nil {
 		return err
@@ -79,9 +79,9 @@ func jwkOf(key *ecdsa.PrivateKey) (string, error) {
 	return string(data), err
 }
 
-func certificateOf(key crypto.Signer, until time.Time) ([]byte, error) {
+func certificateOf(name string, key crypto.Signer, until time.Time) ([]byte, error) {
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "keyed"}, NotBefore: until.Add(-24 * time.Hour), NotAfter: until,
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotBefore: until.Add(-24 * time.Hour), NotAfter: until,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
 	return x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)

@@ -5,6 +5,8 @@
 //   alwaysRefresh  true: a refresh token with every grant, also when nobody asked for offline_access
 //   resources      the resource indicators that may be asked for; their access tokens are JWTs for them
 //   tls            {key, cert}: https with this certificate, both in PEM
+//   mutualTLS      true: endpoints for clients with a certificate too, at another address (mtls_endpoint_aliases); needs tls
+//   dpopNonces     true: DPoP proofs need a nonce of the provider
 //
 // It prints one line of JSON, {"issuer": URL, "control": URL}, when it answers, and ends when standard input is closed.
 // The control address is for the tests alone:
@@ -13,6 +15,7 @@
 //   GET /tokens    the codes and tokens that it knows
 //   PUT /behavior  replaces parts of `behavior`
 
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
@@ -130,8 +133,27 @@ const resourceIndicators = {
   },
 };
 
+// Clients with a certificate (RFC 8705): it is what they have shown when they connected.
+const mTLS = {
+  enabled: true,
+  certificateBoundAccessTokens: true,
+  tlsClientAuth: true,
+  selfSignedTlsClientAuth: true,
+  getCertificate: (ctx) => ctx.socket.getPeerX509Certificate(),
+  certificateAuthorized: (ctx) => ctx.socket.authorized,
+  certificateSubjectMatches: (ctx, property, expected) => property === 'tls_client_auth_san_uri'
+    && ctx.socket.getPeerX509Certificate().subjectAltName === `URI:${expected}`,
+};
+
+const dPoP = { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true };
+
 const [server, issuer] = await listen(given.tls); // before the provider, which must know its address
 const [controlServer, controlAddress] = await listen();
+const [mutual, mutualAddress] = given.mutualTLS
+  ? await listen({
+    ...given.tls, ca: given.tls.cert, requestCert: true, rejectUnauthorized: false,
+  })
+  : [];
 
 const settings = {
   adapter: inventory,
@@ -144,11 +166,22 @@ const settings = {
   pkce: { required: () => true },
   rotateRefreshToken: true,
   ...(given.alwaysRefresh && { issueRefreshToken: (ctx, client) => client.grantTypeAllowed('refresh_token') }),
+  ...(mutual && {
+    discovery: {
+      mtls_endpoint_aliases: {
+        token_endpoint: `${mutualAddress}/token`,
+        userinfo_endpoint: `${mutualAddress}/me`,
+        revocation_endpoint: `${mutualAddress}/token/revocation`,
+      },
+    },
+  }),
   ...given.configuration,
   features: {
     devInteractions: { enabled: true }, // any login, any password
     revocation: { enabled: true },
     ...(given.resources && { resourceIndicators }),
+    ...(given.mutualTLS && { mTLS }),
+    ...(given.dpopNonces && { dPoP }),
     ...given.configuration.features,
   },
   ttl: {
@@ -162,6 +195,7 @@ const provider = new Provider(issuer, settings);
 provider.use(observe);
 provider.on('server_error', (ctx, err) => console.error(err));
 server.on('request', provider.callback());
+mutual?.on('request', provider.callback());
 controlServer.on('request', (req, res) => {
   control(req, res).catch((err) => res.writeHead(500).end(String(err)));
 });
