@@ -54,6 +54,7 @@ func startBrowser(t *testing.T) *browser {
 type person struct {
 	Login  string // the account that signs in; any password does
 	Denies bool   // presses "Cancel" instead of "Continue" when asked for consent
+	Code   string // of another device, typed in where it is asked for
 }
 
 // A visit is what a browser has seen, from the page that it was sent to until it had no more questions to answer.
@@ -88,12 +89,32 @@ func (v *visit) from(host string) []response {
 // asks nothing. The provider's pages are those of oidc-provider's devInteractions.
 func (b *browser) visit(t *testing.T, address string, p person) *visit {
 	t.Helper()
+	w := b.window(t)
+	defer w.close()
+	return w.visit(t, address, p)
+}
+
+// A window is one that remembers who has signed in in it.
+type window struct {
+	ctx   context.Context
+	close func()
+}
+
+// window opens a window that knows nobody. The end of the test closes it.
+func (b *browser) window(t *testing.T) *window {
+	t.Helper()
 	ctx, closeWindow := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
-	defer closeWindow()
+	t.Cleanup(closeWindow)
 	if err := chromedp.Do(ctx); err != nil { // the first call decides how long the window lives
 		t.Fatalf("opening a window: %v", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	return &window{ctx, closeWindow}
+}
+
+// visit is that of browser.
+func (w *window) visit(t *testing.T, address string, p person) *visit {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, 30*time.Second)
 	defer cancel()
 
 	responses := new(responseLog)
@@ -134,11 +155,13 @@ const answerScript = `(person => {
 	if (form.elements.login) {
 		form.elements.login.value = person.Login;
 		form.elements.password.value = "any";
+	} else if (form.elements.user_code?.type === "text") {
+		form.elements.user_code.value = person.Code;
 	} else if (person.Denies) {
 		document.querySelector("a[href$='/abort']").click();
 		return null;
 	}
-	form.querySelector("[type=submit]").click();
+	document.querySelector("[type=submit]")?.click(); // it may stand beside its form
 	return null;
 })(%s)`
 
