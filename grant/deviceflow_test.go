@@ -181,37 +181,6 @@ func TestDeviceFlowRequests(t *testing.T) {
 	})(t)
 }
 
-// What the person was asked for is demanded of the ID token.
-func TestDeviceFlowMaxAge(t *testing.T) {
-	inBubble(func(t *testing.T) {
-		now := time.Now().Unix()
-		for _, test := range []struct {
-			name             string
-			maxAge, standing *int
-			claims           members
-			want             string
-		}{
-			{"max_age, no auth_time", new(60), nil, nil, badClaim + "auth_time"},
-			{"max_age, too long ago", new(60), nil, members{"auth_time": now - 3600}, timestamp + "auth_time"},
-			{"max_age, just now", new(60), nil, members{"auth_time": now}, "ok"},
-			{"default_max_age, too long ago", nil, new(60), members{"auth_time": now - 3600}, timestamp + "auth_time"},
-			{"max_age goes before", new(7200), new(60), members{"auth_time": now - 3600}, "ok"},
-		} {
-			p, client := newDevice(nil)
-			client.MaxAge, client.DefaultMaxAge = test.maxAge, test.standing
-			p.token = always(200, tokenBody(mint("ES256", idClaims(test.claims))))
-			flow, err := client.AuthorizeDevice(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, err = flow.Wait(t.Context())
-			if outcome(err) != test.want {
-				t.Errorf("%s: %v, want %s", test.name, err, test.want)
-			}
-		}
-	})(t)
-}
-
 // O31: a nonce is asked for with the first proof, and waits for its time.
 func TestDeviceFlowDPoP(t *testing.T) {
 	bound := always(200, `{"access_token":"token","token_type":"DPoP"}`)
@@ -363,14 +332,6 @@ func TestAuthorizeDeviceOutcomes(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = flow.Wait(nil)
-	wantOutcome(t, err, "argument")
-	_, err = grant.DeviceCodeGrantRequest(t.Context(), newServer(), newClient(nil), "", nil)
-	wantOutcome(t, err, "argument") // DEV-23
-	without := newServer()
-	without.TokenEndpoint = ""
-	_, err = grant.DeviceCodeGrantRequest(t.Context(), without, newClient(nil), "c", nil)
-	wantOutcome(t, err, noEndpoint) // DEV-22
-	_, err = grant.ProcessDeviceCodeResponse(t.Context(), newServer(), newClient(nil), response(200, ""), &grant.ProcessDeviceCodeOptions{MaxAge: new(-1)})
 	wantOutcome(t, err, "argument")
 }
 

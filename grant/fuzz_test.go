@@ -113,3 +113,46 @@ func strangersToken() string {
 	digest := sha256.Sum256([]byte(input))
 	return input + "." + b64(signES(mustKey(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), digest[:]))
 }
+
+// FuzzJARM: no change to a signed response is accepted, and no input reaches the
+// token endpoint but a signed one with the right state.
+func FuzzJARM(f *testing.F) {
+	f.Add(0, 0, 0, "", "")
+	f.Add(0, 0, 20, b64([]byte(`{"alg":"none"}`)), "")
+	f.Add(1, 1<<30, 0, ".", "&code=c&state=STATE")
+	f.Add(1, 100, 4, "AAAA", "&response=x")
+	f.Add(0, 0, 1<<30, "", "code=c&state=STATE")
+	f.Add(0, 0, 1<<30, unsigned(responseClaims(members{"state": "STATE", "code": "c"})), "")
+	algs := []string{"RS256", "EdDSA"}
+	f.Fuzz(func(t *testing.T, alg, at, remove int, insert, query string) {
+		p, client := jarming()
+		p.jwks = always(200, jwks(jwkRS, jwkEd))
+		client.Scopes, client.Server.AuthorizationSigningAlgValuesSupported = nil, algs
+		p.token = always(200, tokenBody(""))
+		flow, err := client.Authorize(t.Context(), redirect)
+		if err != nil {
+			t.Fatal(err)
+		}
+		state := stateOf(t, flow)
+		valid := mint(algs[uint(alg)%uint(len(algs))], responseClaims(members{"code": "the code", "state": state}))
+		from := min(max(at, 0), len(valid))
+		to := from + min(max(remove, 0), len(valid)-from)
+		changed := valid[:from] + insert + valid[to:]
+		params, err := grant.ParseAuthResponse("response=" + url.QueryEscape(changed) + strings.ReplaceAll(query, "STATE", state))
+		if err != nil {
+			return
+		}
+		accepted := reflect.DeepEqual(params["response"], []string{valid})
+		if accepted && !flow.Ours(params) {
+			t.Error("a valid response is not ours")
+		}
+		_, err = flow.Exchange(t.Context(), params)
+		sent := p.requests("/token")
+		if (err == nil) != accepted || (len(sent) == 1) != accepted || len(sent) > 1 {
+			t.Errorf("%d token requests (%v) for %q", len(sent), err, params)
+		}
+		if accepted && sent[0].form.Get("code") != "the code" {
+			t.Errorf("code %q", sent[0].form.Get("code"))
+		}
+	})
+}
