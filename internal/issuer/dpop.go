@@ -19,12 +19,11 @@ const (
 // accessToken is the token that goes with it, "" at the token endpoint (RFC 9449, section 4.3; the numbers are its).
 func (i *Issuer) checkProof(r *http.Request, accessToken string) (jkt string, failure *oauthError) {
 	headers := r.Header.Values("DPoP")
-	switch len(headers) {
-	case 0:
+	if len(headers) == 0 {
 		return "", nil
-	default:
+	}
+	if len(headers) > 1 {
 		return "", invalidProof("there is more than one proof") // 1
-	case 1:
 	}
 	proof, ok := parseJWS(headers[0])
 	if !ok || proof.header["typ"] != "dpop+jwt" { // 2, 4
