@@ -162,6 +162,15 @@ func TestDiscoverIssuerError(t *testing.T) {
 	}
 }
 
+// The hint about the slash is for nothing else, and no place was tried in vain.
+func TestDiscoverOtherIssuerError(t *testing.T) {
+	_, err := discover(t.Context(), places(map[string]endpoint{oidcPlace: document("https://other.example")}), issuer, false)
+	wantOutcome(t, err, otherMetadata)
+	if text := err.Error(); strings.Contains(text, "slash") || strings.Contains(text, "tried before") {
+		t.Errorf("got %s", text)
+	}
+}
+
 // A server in trouble is not a server without metadata, and a document that is
 // none tells more than a place without one.
 func TestDiscoverTellsTrouble(t *testing.T) {
@@ -177,6 +186,17 @@ func TestDiscoverTellsTrouble(t *testing.T) {
 	_, err = discover(t.Context(), p, issuer, false)
 	if check, ok := errors.AsType[*grant.CheckError](err); !ok || check.Status != 403 {
 		t.Errorf("the status of the first place is lost: %+v", err)
+	}
+	p = places(map[string]endpoint{oauthPlace: always(500, "")})
+	_, err = discover(t.Context(), p, issuer, false)
+	if check, ok := errors.AsType[*grant.CheckError](err); !ok || check.Status != 500 {
+		t.Errorf("the trouble of the second place is lost: %+v", err)
+	}
+	p = places(map[string]endpoint{oidcPlace: always(200, `{"`), oauthPlace: always(200, `[]`)})
+	_, err = discover(t.Context(), p, issuer, false)
+	wantOutcome(t, err, "OAUTH_PARSE_ERROR"+noMetadata)
+	if !strings.Contains(err.Error(), issuer+oidcPlace+": the answer cannot be read: it is not valid JSON") {
+		t.Errorf("the cause is lost: %v", err)
 	}
 }
 

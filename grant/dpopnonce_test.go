@@ -48,6 +48,9 @@ func TestDPoPNonce(t *testing.T) {
 		{"https://rs.example.com/", "with \"quotes\"", 200, "https://rs.example.com/", "qux"},
 		{"https://rs.example.com/", "with blank", 200, "https://rs.example.com/", "qux"},
 		{"https://rs.example.com/", "n\u00e4h", 200, "https://rs.example.com/", "qux"},
+		{"https://rs.example.com/", `with"quote`, 200, "https://rs.example.com/", "qux"},
+		{"https://rs.example.com/", `with\backslash`, 200, "https://rs.example.com/", "qux"},
+		{"https://rs.example.com/", "!#[]~", 200, "https://rs.example.com/", "!#[]~"},
 	} {
 		header := []string{}
 		if step.nonce != "" {

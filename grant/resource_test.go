@@ -2,6 +2,7 @@ package grant_test
 
 import (
 	"net/http"
+	"net/url"
 	"reflect"
 	"testing"
 
@@ -91,4 +92,15 @@ func TestTokenAuthorizeNothing(t *testing.T) {
 	}
 	req.Header = nil
 	wantOutcome(t, token.Authorize(req), "ok")
+}
+
+// A request without a method is a GET.
+func TestTokenAuthorizeWithoutMethod(t *testing.T) {
+	req := &http.Request{URL: &url.URL{Scheme: "https", Host: "rs.example.com"}}
+	if err := bound(newDPoP(t, keyES)).Authorize(req); err != nil {
+		t.Fatal(err)
+	}
+	if claims, _ := openProof(t, req.Header.Get("DPoP")); claims["htm"] != "GET" {
+		t.Errorf("htm %v", claims["htm"])
+	}
 }
