@@ -3,6 +3,7 @@ package loopback_test
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"testing"
@@ -77,4 +78,36 @@ func get(t *testing.T, conn net.Conn, address string) *http.Response {
 	}
 	resp.Body.Close()
 	return resp
+}
+
+// TestPipelinedPage: who asks for the page before the redirect is answered gets it
+// after that, and nothing else on the same connection.
+func TestPipelinedPage(t *testing.T) {
+	s := startToy(t, nil)
+	l := start(t.Context(), t, s.client, nil)
+	conn := dial(t, l.RedirectURI)
+	for _, address := range []string{l.callback(t), l.RedirectURI + "/done", l.RedirectURI + "/done"} {
+		req, err := http.NewRequest(http.MethodGet, address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := req.Write(conn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answers := bufio.NewReader(conn)
+	for _, want := range []int{http.StatusSeeOther, http.StatusOK} {
+		resp, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != want {
+			t.Errorf("the answer is %d, %v; want %d", resp.StatusCode, err, want)
+		}
+		checkSecure(t, resp.Header)
+	}
+	if rest, _ := io.ReadAll(answers); len(rest) > 0 {
+		t.Errorf("%q follows", rest)
+	}
+	l.succeed(t)
 }
