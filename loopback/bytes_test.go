@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -94,5 +95,22 @@ func checkRefusal(t *testing.T, p *pages, request, answer []byte) {
 	}
 	if rest, _ := io.ReadAll(r); len(rest) > 0 {
 		t.Errorf("%q follows", rest)
+	}
+}
+
+// TestOneRefusal: however net/http writes its answer, ours is written once.
+func TestOneRefusal(t *testing.T) {
+	var reasons []noise
+	c := &conn{conns: &conns{refuse: func(_ io.Writer, n noise) error {
+		reasons = append(reasons, n)
+		return nil
+	}}}
+	for _, part := range []string{"HTTP/1.1 431 Request Header Fields Too Large\r\n", "Connection: close\r\n\r\n", "too large"} {
+		if n, err := c.Write([]byte(part)); n != len(part) || err != nil {
+			t.Errorf("wrote %d of %d bytes: %v", n, len(part), err)
+		}
+	}
+	if !slices.Equal(reasons, []noise{malformed}) { // the status alone is no answer
+		t.Errorf("refused for %q", reasons)
 	}
 }

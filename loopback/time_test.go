@@ -190,6 +190,70 @@ func TestLinger(t *testing.T) {
 			}
 		})
 	})
+	t.Run("canceled before the page", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, p := newPipeServer(t, nil)
+			ctx, cancel := context.WithCancel(t.Context())
+			go func() {
+				p.get("/callback?state=s")
+				time.Sleep(lingerTime / 2)
+				cancel()
+			}()
+			begin := time.Now()
+			err := s.Receive(ctx, anyState, finish)
+			if took := time.Since(begin); err != nil || took != lingerTime/2 {
+				t.Errorf("ended with %v after %v", err, took)
+			}
+		})
+	})
+	t.Run("redirect twice on one connection", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, p := newPipeServer(t, nil)
+			go func() {
+				conn := p.dial()
+				defer conn.Close()
+				for _, target := range []string{"/callback?state=s", "/callback?state=s", "/callback/done"} {
+					if status, err := sendOn(conn, "GET "+target+" HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"); err != nil {
+						t.Errorf("%s gets %d, %v", target, status, err)
+					}
+				}
+			}()
+			begin := time.Now()
+			err := s.Receive(t.Context(), anyState, finish)
+			if took := time.Since(begin); err != nil || took != 0 {
+				t.Errorf("ended with %v after %v", err, took)
+			}
+		})
+	})
+}
+
+// TestGuestInACrowd: a browser that waits for a slow exchange is not closed for
+// others, however many come.
+func TestGuestInACrowd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, p := newPipeServer(t, nil)
+		go func() {
+			conn := p.dial()
+			defer conn.Close()
+			go func() {
+				time.Sleep(2 * youth)
+				for range 2 * maxConns {
+					defer p.dial().Close()
+					time.Sleep(youth / maxConns)
+				}
+			}()
+			if status, err := sendOn(conn, "GET /callback?state=s HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n"); status != http.StatusSeeOther {
+				t.Errorf("the redirect gets %d, %v", status, err)
+			}
+		}()
+		err := s.Receive(t.Context(), anyState, func(context.Context, url.Values) error {
+			time.Sleep(20 * time.Second)
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestSlowRequests: who does not send a request in time is sent away.
