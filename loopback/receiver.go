@@ -32,7 +32,8 @@ const (
 //	router.Handle("/callback", receiver)
 //	router.Handle("/callback/done", receiver)
 //
-// It looks at the whole path, wherever it is mounted.
+// It looks at the whole path, wherever it is mounted. What the program's own
+// server answers before any handler, to what is no request, is not its concern.
 type Receiver struct {
 	redirect *redirect
 	pages    *pages
