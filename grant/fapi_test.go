@@ -203,6 +203,13 @@ func TestFAPISteps(t *testing.T) {
 	_, err = grant.ValidateJWTAuthResponse(t.Context(), as, client, signedResponse("PS256", nil), "", nil)
 	wantOutcome(t, err, "ok")
 
+	as.UserinfoSigningAlgValuesSupported = []string{"RS256", "PS256"}
+	for alg, want := range map[string]string{"RS256": "OAUTH_INVALID_RESPONSE userinfo_response.alg", "PS256": "ok"} {
+		resp := response(200, mint(alg, members{"sub": subject}), "Content-Type", "application/jwt")
+		_, err = grant.ProcessUserinfoResponse(t.Context(), as, client, &grant.Token{AccessToken: "t"}, resp, nil)
+		wantOutcome(t, err, want)
+	}
+
 	_, err = grant.RefreshTokenGrantRequest(t.Context(), as, client, "r", &grant.TokenEndpointRequestOptions{ClientAuth: grant.ClientSecretPost("s")})
 	wantOutcome(t, err, "argument")
 	weak, err := grant.NewDPoP(key384)
