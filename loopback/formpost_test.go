@@ -239,3 +239,19 @@ func TestFormPostOnlyWhereAsked(t *testing.T) {
 	browse(t, l.callback(t))
 	l.succeed(t)
 }
+
+// A signed response may be posted as well; one that is not signed is refused.
+func TestFormPostSigned(t *testing.T) {
+	s := startToy(t, nil)
+	s.client.ResponseMode, s.client.Server.JWKSURI = "form_post.jwt", startHanging(t)+"/jwks"
+	l := start(t.Context(), t, s.client, nil)
+	form{body: "code=secret-code&state=" + l.state(t)}.send(t, l)
+	browse(t, l.RedirectURI+"/done")
+	_, err := l.wait(t)
+	if refusal, ok := errors.AsType[*grant.CheckError](err); !ok || refusal.Check != "authorization_response.response" {
+		t.Errorf("got %v", err)
+	}
+	if n := s.tokens.Load(); n != 0 {
+		t.Errorf("%d token requests", n)
+	}
+}
