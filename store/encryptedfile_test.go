@@ -16,11 +16,6 @@ import (
 	"github.com/oauth-login/oauth-login/grant"
 )
 
-const (
-	keyA = "0123456789abcdef0123456789abcdef"
-	keyB = "fedcba9876543210fedcba9876543210"
-)
-
 func TestEncryptedFileRoundTrip(t *testing.T) {
 	hybrid, err := age.GenerateHybridIdentity()
 	if err != nil {
@@ -72,10 +67,12 @@ func TestEncryptedFileDirectory(t *testing.T) {
 	if err != nil || !strings.HasPrefix(dir, home) || filepath.Base(filepath.Dir(dir)) != "oauth-login" {
 		t.Fatalf("Directory() = %q, %v", dir, err)
 	}
-	if err := e.Save(t.Context(), keyA, []byte("x")); err != nil {
-		t.Fatal(err)
-	}
+	mustSave(t, e, keyA, "x")
 	expectFiles(t, dir, keyA+".age")
+	t.Setenv("XDG_DATA_HOME", "relative") // to be ignored, as the specification says
+	if dir, err := e.Directory(); err != nil || !strings.HasPrefix(dir, home) {
+		t.Errorf("with a relative data directory: %q, %v", dir, err)
+	}
 }
 
 func TestEncryptedFileRefusesArguments(t *testing.T) {
@@ -101,147 +98,6 @@ func TestEncryptedFileRefusesArguments(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// TestEncryptedFileDamage: what is damaged says so, is not touched by anything
-// but a save, and is kept aside then.
-func TestEncryptedFileDamage(t *testing.T) {
-	identity := newIdentity(t)
-	tests := map[string]func(sealed []byte) []byte{
-		"empty":   func([]byte) []byte { return nil },
-		"cut":     func(sealed []byte) []byte { return sealed[:len(sealed)-1] },
-		"longer":  func(sealed []byte) []byte { return append(sealed, 0) },
-		"header":  func(sealed []byte) []byte { sealed[0] ^= 1; return sealed },
-		"flipped": func(sealed []byte) []byte { sealed[len(sealed)-20] ^= 1; return sealed },
-		"garbage": func([]byte) []byte { return []byte("garbage\n") },
-		"foreign": func([]byte) []byte { return sealText(t, identity, "something else") },
-		"no key":  func([]byte) []byte { return sealText(t, identity, "oauth-login 1\nrecord") },
-		"version": func([]byte) []byte { return sealText(t, identity, "oauth-login x "+keyA+"\nrecord") },
-	}
-	for name, damage := range tests {
-		t.Run(name, func(t *testing.T) {
-			e := &EncryptedFile{Dir: t.TempDir(), Identity: identity}
-			chmod(t, e.Dir, 0o700)
-			mustSave(t, e, keyA, "record")
-			file := filepath.Join(e.Dir, keyA+".age")
-			damaged := string(damage([]byte(readText(t, file))))
-			writeText(t, file, damaged)
-			_, err := e.Load(t.Context(), keyA)
-			if damage, ok := errors.AsType[*DamagedError](err); !ok || !strings.Contains(damage.Reason, file) {
-				t.Fatalf("Load: %v, want a DamagedError that names the file", err)
-			}
-			if readText(t, file) != damaged {
-				t.Error("Load has changed the file")
-			}
-			mustSave(t, e, keyA, "new")
-			if got := mustLoad(t, e, keyA); got != "new" {
-				t.Errorf("loaded %q", got)
-			}
-			if aside := readText(t, filepath.Join(e.Dir, keyA+".damaged")); aside != damaged {
-				t.Error("the damaged file was not kept")
-			}
-			if err := e.Delete(t.Context(), keyA); err != nil {
-				t.Error(err)
-			}
-			expectFiles(t, e.Dir)
-		})
-	}
-}
-
-// TestEncryptedFileOfAnotherLogin: a file passes for that of one key only.
-func TestEncryptedFileOfAnotherLogin(t *testing.T) {
-	e := &EncryptedFile{Dir: private(t), Identity: newIdentity(t)}
-	mustSave(t, e, keyA, "record of a")
-	sealed := readText(t, filepath.Join(e.Dir, keyA+".age"))
-	writeText(t, filepath.Join(e.Dir, keyB+".age"), sealed)
-	if got, err := e.Load(t.Context(), keyB); !isDamagedError(err) {
-		t.Errorf("Load of a renamed file: %q, %v; want a DamagedError", got, err)
-	}
-}
-
-// TestEncryptedFileNewer: a file of a later version is not touched.
-func TestEncryptedFileNewer(t *testing.T) {
-	identity := newIdentity(t)
-	e := &EncryptedFile{Dir: private(t), Identity: identity}
-	newer := string(sealText(t, identity, "oauth-login 2 "+keyA+" more\nrecord"))
-	file := writeText(t, filepath.Join(e.Dir, keyA+".age"), newer)
-	if _, err := e.Load(t.Context(), keyA); !errors.Is(err, ErrNewer) {
-		t.Errorf("Load: %v, want ErrNewer", err)
-	}
-	if err := e.Save(t.Context(), keyA, []byte("old")); !errors.Is(err, ErrNewer) {
-		t.Errorf("Save: %v, want ErrNewer", err)
-	}
-	if readText(t, file) != newer {
-		t.Error("the file was changed")
-	}
-	expectFiles(t, e.Dir, keyA+".age")
-}
-
-// TestEncryptedFileOtherIdentity: a record of another key is neither shown nor
-// given up.
-func TestEncryptedFileOtherIdentity(t *testing.T) {
-	first, second := newIdentity(t), newIdentity(t)
-	dir := private(t)
-	mustSave(t, &EncryptedFile{Dir: dir, Identity: first}, keyA, "record")
-	other := &EncryptedFile{Dir: dir, Identity: second}
-	_, err := other.Load(t.Context(), keyA)
-	expectReason(t, "Load", err, WrongKey)
-	expectReason(t, "Save", other.Save(t.Context(), keyA, []byte("x")), WrongKey)
-
-	// To change the key, both are in the file for a while.
-	both := writeText(t, filepath.Join(t.TempDir(), "key"), readText(t, second)+"\n"+readText(t, first))
-	e := &EncryptedFile{Dir: dir, Identity: both}
-	if got := mustLoad(t, e, keyA); got != "record" {
-		t.Errorf("loaded %q", got)
-	}
-	mustSave(t, e, keyA, "record")
-	if got := mustLoad(t, other, keyA); got != "record" {
-		t.Errorf("loaded %q with the second identity", got)
-	}
-}
-
-func TestEncryptedFileIdentityThatIsNone(t *testing.T) {
-	secret := "AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ"
-	for name, text := range map[string]string{"empty": "", "garbage": "garbage", "misspelt": secret, "public": "age1qqqq"} {
-		t.Run(name, func(t *testing.T) {
-			e := &EncryptedFile{Dir: t.TempDir(), Identity: writeText(t, filepath.Join(t.TempDir(), "key"), text)}
-			chmod(t, e.Dir, 0o700)
-			err := e.Probe(t.Context())
-			expectReason(t, "Probe", err, Locked)
-			if strings.Contains(err.Error(), "QQQ") {
-				t.Errorf("the error shows the identity: %v", err)
-			}
-		})
-	}
-	e := &EncryptedFile{Dir: private(t), Identity: filepath.Join(t.TempDir(), "missing")}
-	err := e.Probe(t.Context())
-	expectReason(t, "Probe", err, Locked)
-	if hints := hintsOf(err); !strings.Contains(hints, "age-keygen -o ") {
-		t.Errorf("hints for a missing identity: %s", hints)
-	}
-}
-
-// TestEncryptedFileLeftovers: what a killed process has left is removed by the
-// next that writes, and only that.
-func TestEncryptedFileLeftovers(t *testing.T) {
-	e := &EncryptedFile{Dir: private(t), Identity: newIdentity(t)}
-	mustSave(t, e, keyA, "record")
-	for _, change := range []func() error{
-		func() error { return e.Save(t.Context(), keyA, []byte("x")) },
-		func() error { return e.Probe(t.Context()) },
-		func() error { return e.Preflight(t.Context(), keyA) },
-		func() error { return e.Delete(t.Context(), keyA) },
-	} {
-		writeText(t, filepath.Join(e.Dir, ".new-LEFTOVER"), "torn")
-		writeText(t, filepath.Join(e.Dir, "new-file of somebody"), "theirs")
-		if err := change(); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := os.Stat(filepath.Join(e.Dir, ".new-LEFTOVER")); err == nil {
-			t.Error("a leftover stays")
-		}
-		readText(t, filepath.Join(e.Dir, "new-file of somebody"))
 	}
 }
 
@@ -276,6 +132,31 @@ func TestEncryptedFileWrites(t *testing.T) {
 		}
 		expectFiles(t, e.Dir, keyA+".age")
 	}
+}
+
+// TestEncryptedFileReadsBack: a disk that stores something else is found out
+// before the old record is given up.
+func TestEncryptedFileReadsBack(t *testing.T) {
+	e := &EncryptedFile{Dir: private(t), Identity: newIdentity(t)}
+	mustSave(t, e, keyA, "old")
+	e.before = func(change string) error {
+		if change == "sync" {
+			files, err := filepath.Glob(filepath.Join(e.Dir, tempPrefix+"*"))
+			if err != nil || len(files) != 1 {
+				t.Errorf("files that are being written: %q, %v", files, err)
+			}
+			text := []byte(readText(t, files[0]))
+			text[len(text)-1] ^= 1
+			writeText(t, files[0], string(text))
+		}
+		return nil
+	}
+	expectReason(t, "Save", e.Save(t.Context(), keyA, []byte("new")), NotStored)
+	e.before = nil
+	if got := mustLoad(t, e, keyA); got != "old" {
+		t.Errorf("loaded %q", got)
+	}
+	expectFiles(t, e.Dir, keyA+".age")
 }
 
 // TestEncryptedFileInterrupted: a preflight marks the record until it is saved.
@@ -411,124 +292,4 @@ func BenchmarkEncryptedFileLoad(b *testing.B) {
 			}
 		}
 	})
-}
-
-// private returns a new directory that a store accepts.
-func private(t testing.TB) string {
-	t.Helper()
-	dir := t.TempDir()
-	chmod(t, dir, 0o700)
-	return dir
-}
-
-func chmod(t testing.TB, path string, mode os.FileMode) {
-	t.Helper()
-	if err := os.Chmod(path, mode); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// newIdentity writes an identity and returns the name of the file.
-func newIdentity(t testing.TB) string {
-	t.Helper()
-	identity, err := age.GenerateX25519Identity()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return writeText(t, filepath.Join(t.TempDir(), "key"), identity.String()+"\n")
-}
-
-func sealText(t testing.TB, identity, text string) []byte {
-	t.Helper()
-	k, err := readIdentity(t.Context(), identity)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sealed, err := encrypt([]byte(text), k.recipient)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sealed
-}
-
-func writeText(t testing.TB, file, text string) string {
-	t.Helper()
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
-}
-
-func readText(t testing.TB, file string) string {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
-func mustSave(t testing.TB, s Store, key, record string) {
-	t.Helper()
-	if err := s.Save(t.Context(), key, []byte(record)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func mustLoad(t testing.TB, s Store, key string) string {
-	t.Helper()
-	record, err := s.Load(t.Context(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(record)
-}
-
-// expectFiles compares the names of files in a directory, the lock aside.
-func expectFiles(t testing.TB, dir string, want ...string) {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, entry := range entries {
-		if entry.Name() != lockName {
-			got = append(got, entry.Name())
-		}
-	}
-	if slices.Sort(want); !slices.Equal(got, want) {
-		t.Errorf("%s holds %q, want %q", dir, got, want)
-	}
-}
-
-func expectReason(t testing.TB, what string, err error, want Reason) {
-	t.Helper()
-	unavailable, ok := errors.AsType[*UnavailableError](err)
-	if !ok || unavailable.Reason != want {
-		t.Errorf("%s: %v, want an UnavailableError that says %q", what, err, want)
-		return
-	}
-	if unavailable.Backend == "" || len(unavailable.Hints()) == 0 {
-		t.Errorf("%s: no backend or no hint in %#v", what, unavailable)
-	}
-}
-
-func isDamagedError(err error) bool {
-	_, damaged := errors.AsType[*DamagedError](err)
-	return damaged
-}
-
-func hintsOf(err error) string {
-	if unavailable, ok := errors.AsType[*UnavailableError](err); ok {
-		return strings.Join(unavailable.Hints(), "\n")
-	}
-	return ""
-}
-
-func removeFile(t testing.TB, file string) {
-	t.Helper()
-	if err := os.Remove(file); err != nil {
-		t.Fatal(err)
-	}
 }

@@ -218,6 +218,9 @@ func TestPassphraseFileOfIdentityIsDamagedOrGone(t *testing.T) {
 	removeFile(t, file)
 	_, err := withPassphrase(dir, "x").Load(t.Context(), keyA)
 	expectReason(t, "Load without identity.age", err, WrongKey)
+	if !strings.Contains(err.Error(), "identity.age is missing") {
+		t.Errorf("without identity.age: %v", err)
+	}
 	// Nor is it replaced as long as there is something that it could open.
 	expectReason(t, "Save without identity.age", withPassphrase(dir, "x").Save(t.Context(), keyA, []byte("x")), WrongKey)
 }

@@ -123,6 +123,18 @@ func TestProfilesOfOldVersions(t *testing.T) {
 	if got := list(t, p); !reflect.DeepEqual(got, []store.Profile{want}) {
 		t.Errorf("list = %+v, want %+v", got, want)
 	}
+	// Where it is, nobody knows; so it is not said to have left.
+	want.Place.Store = "keychain"
+	err := p.Enlist(t.Context(), want, func() error {
+		if got := list(t, p); got[0].Left != (store.Place{}) {
+			t.Errorf("during the save: %+v", got)
+		}
+		return nil
+	})
+	want.Default = true
+	if got := list(t, p); err != nil || !reflect.DeepEqual(got, []store.Profile{want}) {
+		t.Errorf("list = %+v, %v, want %+v", got, err, want)
+	}
 }
 
 // TestProfilesOfNewerVersions: they are listed, and nothing changes them.

@@ -3,6 +3,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -123,6 +124,57 @@ func TestProfilesKilledWhileMoving(t *testing.T) {
 	}
 }
 
+// TestLoginKilled kills a process while it stores a login and lists it, and while
+// it deletes one: what is stored is listed at every moment, and what is listed
+// and not stored can be pruned.
+func TestLoginKilled(t *testing.T) {
+	for _, do := range []string{"login", "login again", "logout"} {
+		t.Run(do, func(t *testing.T) {
+			t.Parallel()
+			for change := 1; ; change++ {
+				dir := t.TempDir()
+				p, e := loginStores(dir)
+				enlist := func() error {
+					return p.Enlist(t.Context(), childProfile, func() error { return e.Save(t.Context(), childProfile.Key(), []byte("record")) })
+				}
+				if do != "login" {
+					if err := enlist(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				killed := killProfiles(t, dir, do, change)
+				_, err := e.Load(t.Context(), childProfile.Key())
+				stored := err == nil
+				if err != nil && !errors.Is(err, ErrNotFound) {
+					t.Fatalf("killed before change %d: %v", change, err)
+				}
+				profiles, err := p.List()
+				if err != nil || stored && len(profiles) != 1 || do == "login again" && !stored {
+					t.Fatalf("killed before change %d: stored %v, listed %+v, %v", change, stored, profiles, err)
+				}
+				pruned, err := p.Prune(t.Context(), childProfile, func() (bool, error) { return !stored, nil })
+				if err != nil || !stored && len(profiles) == 1 && !pruned {
+					t.Errorf("killed before change %d: pruned %v, %v", change, pruned, err)
+				}
+				if err := enlist(); err != nil {
+					t.Fatal(err)
+				}
+				if !killed {
+					if change < 8 || stored == (do == "logout") {
+						t.Errorf("after %d changes, stored %v", change-1, stored)
+					}
+					return
+				}
+			}
+		})
+	}
+}
+
+// loginStores are a list and a store with a passphrase in one directory.
+func loginStores(dir string) (*Profiles, *EncryptedFile) {
+	return &Profiles{Dir: filepath.Join(dir, "profiles")}, withPassphrase(filepath.Join(dir, "files"), "correct horse")
+}
+
 var childProfile = Profile{Issuer: "https://a.example", ClientID: "cli", Name: "child"}
 
 func contains(profiles []Profile, want Profile) bool {
@@ -157,13 +209,17 @@ func TestProfilesChild(t *testing.T) {
 		return
 	}
 	left, _ := strconv.Atoi(words[2])
-	p := &Profiles{Dir: words[0], before: func(string) error {
+	before := func(string) error {
 		if left--; left == 0 {
 			syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
 		}
 		return nil
-	}}
+	}
+	p := &Profiles{Dir: words[0]}
+	list, files := loginStores(words[0])
+	p.before, list.before, files.before = before, before, before
+	key := childProfile.Key()
 	var err error
 	switch words[1] {
 	case "add":
@@ -177,6 +233,16 @@ func TestProfilesChild(t *testing.T) {
 		profile.Place = Place{Store: "encrypted-file", Dir: "/to"}
 		err = p.Enlist(t.Context(), profile, func() error {
 			return os.WriteFile(filepath.Join(p.Dir, "saved"), nil, 0o600)
+		})
+	case "login", "login again":
+		err = list.Enlist(t.Context(), childProfile, func() error { return files.Save(t.Context(), key, []byte("new")) })
+	case "logout":
+		if err = files.Delete(t.Context(), key); err != nil {
+			break
+		}
+		_, err = list.Prune(t.Context(), childProfile, func() (bool, error) {
+			_, err := files.Load(t.Context(), key)
+			return errors.Is(err, ErrNotFound), nil
 		})
 	case "check":
 		err = p.Check(t.Context())
