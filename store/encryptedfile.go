@@ -32,8 +32,9 @@ import (
 //
 // Encryption protects a disk or a backup that somebody else gets hold of. It
 // does not protect from programs of the same user once they know the passphrase
-// or can read the identity. Who can write to Dir can bring back an older file,
-// but cannot make one, nor pass one off as that of another login.
+// or can read the identity. Who can write to Dir and knows neither the identity
+// nor its public key can bring back an older file, but cannot make one, nor pass
+// one off as that of another login.
 type EncryptedFile struct {
 	// Dir is the directory; empty means "oauth-login/encrypted" in the user's
 	// data directory: $XDG_DATA_HOME or ~/.local/share, on macOS ~/Library/
