@@ -64,7 +64,7 @@ func (v *victim) keychain() *Keychain {
 // source is a login at a provider that gives tokens of the victim's size.
 func (v *victim) source(k *Keychain) *Source {
 	return &Source{
-		Store: k,
+		Store: k, LockDir: filepath.Join(v.Dir, "locks"),
 		Client: &grant.Client{
 			ClientID:   "cli",
 			Server:     &grant.AuthorizationServer{Issuer: "https://issuer.example", TokenEndpoint: "https://issuer.example/token"},
@@ -274,7 +274,8 @@ func (v *victim) assertTidy(t *testing.T) {
 	}
 }
 
-// A refresh that is killed leaves the old tokens or the new ones.
+// A refresh that is killed leaves the old tokens or the new ones. If the refresh
+// token was spent and what it has bought is lost, then that can be told.
 func TestKilledRefresh(t *testing.T) {
 	for _, size := range []int{1, 6000} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
@@ -285,9 +286,15 @@ func TestKilledRefresh(t *testing.T) {
 				if err != nil {
 					t.Fatalf("killed at call %d: %v", v.Call, err)
 				}
+				_, err = os.Stat(filepath.Join(v.Dir, "spent"))
+				spent := err == nil
 				switch refresh := string(record.Token.RefreshToken); {
 				case refresh == "new" && len(record.Token.AccessToken) == v.Size+len("new-"):
 				case refresh == "old" && string(record.Token.AccessToken) == "old":
+					interrupted, err := v.keychain().Interrupted(t.Context(), source.key())
+					if err != nil || spent && !interrupted {
+						t.Errorf("killed at call %d: spent %v, interrupted %v, %v", v.Call, spent, interrupted, err)
+					}
 				default:
 					t.Errorf("killed at call %d: a mix is left", v.Call)
 				}
