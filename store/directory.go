@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -171,7 +172,7 @@ func (d *directory) replace(name string, data []byte) error {
 		return err
 	}
 	if err = d.rename(temp, name); err != nil {
-		d.root.Remove(temp) // is not there any more if only the sync has failed
+		d.delete(temp) // is not there any more if only the sync has failed
 	}
 	return err
 }
@@ -191,7 +192,7 @@ func (d *directory) writeTemp(data []byte) (name string, err error) {
 		err = closeErr
 	}
 	if err != nil {
-		d.root.Remove(name)
+		d.delete(name)
 		return "", err
 	}
 	return name, nil
@@ -229,7 +230,7 @@ func (d *directory) try(size int) error {
 	if err != nil {
 		return err
 	}
-	return d.root.Remove(temp)
+	return d.delete(temp)
 }
 
 // rename gives a file another name. The caller holds the lock.
@@ -248,7 +249,7 @@ func (d *directory) remove(name string) error {
 	if err := d.step("remove"); err != nil {
 		return err
 	}
-	if err := d.root.Remove(name); err != nil {
+	if err := d.delete(name); err != nil {
 		return err
 	}
 	return d.sync()
@@ -264,7 +265,7 @@ func (d *directory) tidy() error {
 		if !strings.HasPrefix(name, tempPrefix) {
 			continue
 		}
-		if err := d.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := d.delete(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -299,6 +300,19 @@ func syncDirectory(open *os.File) error {
 		return nil
 	}
 	return open.Sync()
+}
+
+// errorInvalidFunction is what Wine 8 (Debian 12, 2026) says to a deletion by
+// os.Root, of which it knows only the older kind.
+const errorInvalidFunction = syscall.Errno(1)
+
+// delete removes a name.
+func (d *directory) delete(name string) error {
+	err := d.root.Remove(name)
+	if runtime.GOOS == "windows" && errors.Is(err, errorInvalidFunction) {
+		return os.Remove(filepath.Join(d.path, name))
+	}
+	return err
 }
 
 func (d *directory) step(change string) error {

@@ -136,7 +136,7 @@ func (e *EncryptedFile) Save(ctx context.Context, key string, record []byte) (er
 		if err := d.replace(key+recordExtension, sealed); err != nil {
 			return err
 		}
-		d.root.Remove(key + markExtension) // it is of another record now; if it stays, nobody believes it
+		d.delete(key + markExtension) // it is of another record now; if it stays, nobody believes it
 		return nil
 	})
 }
