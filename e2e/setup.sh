@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the end-to-end tests run against: a browser, a keychain and the provider's packages.
+# Installs what the end-to-end tests run against: a browser, keychains, Wine and the provider's packages.
 # Needs Debian with go, node and npm. Running it again changes nothing and takes no time.
 set -eu
 cd "$(dirname "$0")"
@@ -12,6 +12,10 @@ missing=
 command -v chromium >/dev/null || missing="$missing chromium"
 command -v dbus-daemon >/dev/null || missing="$missing dbus"
 command -v gnome-keyring-daemon >/dev/null || missing="$missing gnome-keyring"
+if [ "$(dpkg --print-architecture)" = amd64 ]; then # Windows' Credential Manager, as far as Wine has it
+	[ -x /usr/lib/wine/wine64 ] || missing="$missing wine64"
+	command -v x86_64-w64-mingw32-ld >/dev/null || missing="$missing binutils-mingw-w64-x86-64"
+fi
 if [ -n "$missing" ]; then
 	$sudo apt-get update -q
 	# shellcheck disable=SC2086 # one word per package
