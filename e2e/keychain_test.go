@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -104,6 +105,47 @@ func TestKeychainWaitsForThePerson(t *testing.T) {
 	if r.says("Waiting") {
 		t.Errorf("an unlocked keychain is waited for:\n%s", r.stderr)
 	}
+}
+
+// TestKeePassXC proves that KeePassXC is a keychain like any other, for logins and for records of all sizes. Refreshes are left out: each
+// process that replaces an item asks the person, who is not there.
+func TestKeePassXC(t *testing.T) {
+	p := startProvider(t, providerConfig{AlwaysRefresh: true})
+	k := startKeePassXC(t)
+	c := newCommand(t, k)
+	running := c.start(t, login(p, "--no-browser")...)
+	get(t, signInByHand(t, running.url(t), person{Login: "alice"}))
+	running.wait(t).expect(t, exitDone)
+	r := c.run(t, "token")
+	if r.expect(t, exitDone); len(r.stdout) < 2 {
+		t.Errorf("the token has %d bytes", len(r.stdout))
+	}
+	c.run(t, "logout").expect(t, exitDone)
+	expectLoginRequired(t, c)
+	testVault(t, testProgram(t, "./store"), k.env(), t.TempDir())
+}
+
+// testVault runs the store's own test of a keychain, with records of up to 1 MiB.
+func testVault(t *testing.T, program string, env []string, dir string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, "-test.v", "-test.run=^TestVault$")
+	cmd.Env = append(env, "OAUTH_LOGIN_TEST_VAULT="+dir)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: TestVault") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// testProgram builds the tests of a package of the product.
+func testProgram(t *testing.T, pkg string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "test")
+	cmd := exec.Command("go", "test", "-c", "-o", path, pkg)
+	cmd.Dir = ".."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
+	}
+	return path
 }
 
 // deadBus is the address of a socket that takes connections and never answers.

@@ -42,6 +42,14 @@ type keyring struct {
 // startKeyring starts a bus and a keyring, and stops both when the test ends.
 func startKeyring(t *testing.T) *keyring {
 	t.Helper()
+	k := newKeyring(t)
+	k.start(t)
+	return k
+}
+
+// newKeyring starts a bus without a keyring.
+func newKeyring(t *testing.T) *keyring {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "ss") // not t.TempDir: the path of a socket has at most 108 bytes
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +62,6 @@ func startKeyring(t *testing.T) *keyring {
 	}
 	k := &keyring{dir: dir}
 	k.startBus(t)
-	k.start(t)
 	return k
 }
 

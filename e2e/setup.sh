@@ -12,6 +12,7 @@ missing=
 command -v chromium >/dev/null || missing="$missing chromium"
 command -v dbus-daemon >/dev/null || missing="$missing dbus"
 command -v gnome-keyring-daemon >/dev/null || missing="$missing gnome-keyring"
+command -v keepassxc-cli >/dev/null || missing="$missing keepassxc"
 if [ "$(dpkg --print-architecture)" = amd64 ]; then # Windows' Credential Manager, as far as Wine has it
 	[ -x /usr/lib/wine/wine64 ] || missing="$missing wine64"
 	command -v x86_64-w64-mingw32-ld >/dev/null || missing="$missing binutils-mingw-w64-x86-64"

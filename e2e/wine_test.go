@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"os/exec"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 )
@@ -43,13 +41,8 @@ func TestWindows(t *testing.T) {
 	expectLoginRequired(t, c)
 }
 
-// TestWindowsVault runs the store's own test of the Credential Manager, with records of up to 1 MiB.
+// TestWindowsVault lets the store test itself with the Credential Manager.
 func TestWindowsVault(t *testing.T) {
 	w := startWine(t)
-	cmd := exec.CommandContext(t.Context(), w.install(t, "store", "./store", "test", "-c"), "-test.v", "-test.run=^TestWindowsVault$")
-	cmd.Env = append(w.env, `OAUTH_LOGIN_TEST_VAULT=C:\records`)
-	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "--- PASS: TestWindowsVault") {
-		t.Errorf("%v\n%s", err, out)
-	}
+	testVault(t, w.install(t, "store", "./store", "test", "-c"), w.env, `C:\records`)
 }

@@ -57,9 +57,10 @@ func findBus() error {
 // askBus asks for the state of the usual collection before it is known to be
 // there: nearly always, that is all there is to ask.
 func askBus(ctx context.Context, bus *dbus.Conn) (prompts bool, err error) {
+	asks := asksAlways(bus)
 	locked, err := isLocked(ctx, bus, loginCollection)
 	if err == nil && !locked {
-		return false, nil
+		return asks(), nil
 	}
 	var collections []dbus.ObjectPath
 	err = property(ctx, bus, secretsPath, secretsInterface, "Collections", &collections)
@@ -69,7 +70,22 @@ func askBus(ctx context.Context, bus *dbus.Conn) (prompts bool, err error) {
 	if err != nil {
 		return false, &UnavailableError{Reason: Failed, Backend: secretService, Err: err}
 	}
-	return lockState(ctx, bus, collections)
+	prompts, err = lockState(ctx, bus, collections)
+	return prompts || err == nil && asks(), err
+}
+
+// asksAlways finds out, while other questions are under way, whether the person
+// may be asked although nothing is locked: KeePassXC asks for every program that
+// it has not seen, and (2.7.4, 2026) for every item that is to be replaced.
+func asksAlways(bus *dbus.Conn) (asks func() bool) {
+	if !display() {
+		return func() bool { return false }
+	}
+	owner := bus.BusObject().Go("org.freedesktop.DBus.NameHasOwner", 0, make(chan *dbus.Call, 1), "org.keepassxc.KeePassXC.MainWindow")
+	return func() bool {
+		var owned bool
+		return (<-owner.Done).Store(&owned) == nil && owned
+	}
 }
 
 func absent(format string, args ...any) error {

@@ -100,7 +100,7 @@ func (r *Record) encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	record := seal(recordCodec, escapeNonASCII(payload))
+	record := seal(recordCodec, escape(payload))
 	if len(record) > recordMax {
 		return nil, fmt.Errorf("%w: the login takes %d bytes, more than 1 MiB", grant.ErrArgument, len(record))
 	}
@@ -134,22 +134,29 @@ func decodePayload(payload []byte) (*Record, error) {
 	return r, nil
 }
 
-// escapeNonASCII rewrites JSON. Characters that are not ASCII can stand within
-// strings only. DEL is ASCII but not printable, and JSON allows it.
-func escapeNonASCII(data []byte) []byte {
+// escape rewrites JSON so that every keychain keeps it. Characters that are not
+// ASCII can stand within strings only. DEL is ASCII but not printable, and JSON
+// allows it. Braces within strings could be one of KeePassXC's placeholders, such
+// as {TITLE}, which it replaces wherever they stand (2.7.4, 2026).
+func escape(data []byte) []byte {
 	var b strings.Builder
 	b.Grow(len(data))
+	inString, escaped := false, false
 	for len(data) > 0 {
 		r, size := utf8.DecodeRune(data)
 		switch {
-		case r < 0x7f:
-			b.WriteByte(byte(r))
 		case r > 0xffff:
 			high, low := utf16.EncodeRune(r)
 			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
-		default:
+		case r >= 0x7f, inString && (r == '{' || r == '}'):
 			fmt.Fprintf(&b, `\u%04x`, r)
+		default:
+			b.WriteByte(byte(r))
 		}
+		if r == '"' && !escaped {
+			inString = !inString
+		}
+		escaped = r == '\\' && !escaped
 		data = data[size:]
 	}
 	return []byte(b.String())

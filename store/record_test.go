@@ -238,6 +238,24 @@ func TestRecordThatIsTooLarge(t *testing.T) {
 	}
 }
 
+// KeePassXC puts something else in the place of {TITLE} and the like, wherever it
+// stands in what it keeps. No placeholder begins with a quote.
+func TestRecordHasNoPlaceholders(t *testing.T) {
+	r := fullRecord(t)
+	r.Token.AccessToken, r.Profile = `\"{TITLE}\\`, `{PASSWORD}"{`
+	r.settings.Secret = "{REF:P@I:46C9B1FFBD4ABC4BBB260C6190BAD20C}"
+	data, err := r.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(string(data), "{") != strings.Count(string(data), `{"`) {
+		t.Errorf("the record may hold placeholders: %s", data)
+	}
+	if got, err := decodeRecord(data); err != nil || !reflect.DeepEqual(got, r) {
+		t.Errorf("decoded: %v", err)
+	}
+}
+
 // The names of items must never change: they are how a login is found again.
 func TestItemKey(t *testing.T) {
 	want := "d54e77fb05f529fb3f77c7f4a7afa781" // printf 'oauth-login/1\nhttps://issuer.example\ncli\n' | sha256sum

@@ -279,3 +279,19 @@ func TestKWallet(t *testing.T) {
 	}
 	(&fakeService{alias: true, locked: true}).start(t).fails(t, "load", Locked, 2*time.Second)
 }
+
+// KeePassXC asks although it is not locked: there is time to answer, if somebody
+// can.
+func TestKeePassXC(t *testing.T) {
+	for _, alias := range []bool{false, true} {
+		c := (&fakeService{alias: alias, createPrompt: true}).start(t, "org.keepassxc.KeePassXC.MainWindow")
+		took := c.run(t, "save:x")[0].Took
+		c.env = append(c.env, "WAYLAND_DISPLAY=wayland-0")
+		if longer := c.run(t, "save:x")[0].Took; longer-took < 300*time.Millisecond {
+			t.Errorf("gave up after %v, and after %v on a desktop", took, longer)
+		}
+		if r := c.succeeds(t, "ready"); r[0].Value != "true" {
+			t.Errorf("it does not ask")
+		}
+	}
+}

@@ -109,7 +109,7 @@ func (s *settings) equal(o *settings) bool {
 	a, errA := json.Marshal(s)
 	b, errB := json.Marshal(o)
 	// Metadata is kept as JSON, which may be escaped or not.
-	return errA == nil && errB == nil && bytes.Equal(escapeNonASCII(a), escapeNonASCII(b))
+	return errA == nil && errB == nil && bytes.Equal(escape(a), escape(b))
 }
 
 // apply gives the settings to a client.
