@@ -32,15 +32,17 @@ type redirection struct {
 	refusal error // why it fails the login, nil for one that may be exchanged
 }
 
-// settle takes a redirect that is ours. Those after the first one only wait for
-// what comes of it.
-func (a *attempt) settle(got redirection) {
+// settle takes a redirect that is ours, and reports whether it was the first.
+// Those after it only wait for what comes of that one.
+func (a *attempt) settle(got redirection) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.settled {
-		a.settled = true
-		a.redirect <- got
+	if a.settled {
+		return false
 	}
+	a.settled = true
+	a.redirect <- got
+	return true
 }
 
 // finish makes the outcome known.

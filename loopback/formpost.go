@@ -72,8 +72,13 @@ func (r *Receiver) serveUnposted(w http.ResponseWriter, req *http.Request) {
 		r.ignore(w, badQuery)
 		return
 	}
-	r.serveRedirect(w, req, redirection{params: params, refusal: &grant.CheckError{
+	r.serveRedirect(w, req, redirection{params: params, refusal: unposted()})
+}
+
+// unposted is what a login fails with whose answer was to be posted.
+func unposted() error {
+	return &grant.CheckError{
 		Check: "authorization_response.mode", Code: "OAUTH_INVALID_RESPONSE",
 		Reason: "the redirect has its parameters in the address, although they were to be posted",
-	}})
+	}
 }

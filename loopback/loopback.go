@@ -38,6 +38,10 @@
 // discarded, and it stays open when the program is interrupted. A browser that
 // cannot be opened is an event, not an error: the person has the URL.
 //
+// A browser on another machine ends up at a redirect URI that does not answer
+// there, with the redirect in its address bar. Options.Paste takes that address
+// from the person, through the same checks.
+//
 // # How it ends
 //
 // With a token, or with one of these errors: what package grant says of a
@@ -95,6 +99,15 @@ type Options struct {
 	// becomes an event.
 	Open func(ctx context.Context, url string) error
 
+	// Paste reads what the person pastes while the redirect is waited for, for
+	// browsers on another machine, which cannot bring it. It calls submit with
+	// the address that such a browser ends up at, which goes through the same
+	// checks as a redirect that is brought. submit returns nil when the login
+	// goes on with it, and else an error that explains to the person, without
+	// quoting it, what is wrong with the address; the wait goes on then. The
+	// context ends with the wait, which waits for Paste to return. nil: there is
+	// nothing to paste into.
+	Paste func(ctx context.Context, submit func(address string) error)
 	// Save keeps the token. It runs after all checks and before the browser is
 	// told that the person is signed in; its error fails the login. It has what
 	// is left of 30 seconds, or of twice the timeout of the client's HTTPClient if

@@ -46,8 +46,8 @@ type Receiver struct {
 }
 
 // NewReceiver returns the handler for redirects to a redirect URI, http or
-// https. Of the options, which may be nil, it uses FormPost, Notify, Timeout and
-// Page.
+// https. Of the options, which may be nil, it uses FormPost, Paste, Notify, Timeout
+// and Page.
 func NewReceiver(redirectURI string, opts *Options) (*Receiver, error) {
 	if opts == nil {
 		opts = new(Options)
@@ -211,7 +211,9 @@ func (r *Receiver) receive(ctx context.Context, a *attempt, finish func(context.
 	defer r.receiving.Store(false)
 	outcome := Failed // of a finish that does not return
 	defer func() { a.finish(outcome) }()
+	stop := r.pasting(ctx, a)
 	got, err := r.await(ctx, a)
+	stop()
 	if err != nil {
 		r.current.Store(nil) // nothing can come of it any more
 		return err

@@ -46,6 +46,14 @@ func parseRedirect(uri string) (*redirect, error) {
 	return &redirect{uri: uri, host: host, origin: u.Scheme + "://" + host, path: route}, nil
 }
 
+// matches reports whether a browser that shows this address has come to the
+// redirect URI: with the same scheme, host and path. The rest is the answer, and
+// a fragment is not sent (RFC 9110, section 4.2.5).
+func (r *redirect) matches(u *url.URL) bool {
+	other, err := parseRedirect((&url.URL{Scheme: u.Scheme, User: u.User, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String())
+	return err == nil && other.origin == r.origin && other.path == r.path
+}
+
 // done is the path of the page that is shown last.
 func (r *redirect) done() string { return strings.TrimSuffix(r.path, "/") + "/done" }
 
