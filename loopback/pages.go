@@ -5,7 +5,7 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
-	"html/template"
+	"html"
 	"io"
 	"net/http"
 	"strconv"
@@ -61,8 +61,8 @@ func (o Outcome) text() (title, text string) {
 	}
 }
 
-//go:embed page.html.tmpl
-var pageTemplate string
+//go:embed page.html
+var pageMarkup string
 
 // pages are the bytes that are served. They are made before the first request,
 // so nothing of a request can get into them.
@@ -73,11 +73,7 @@ type page struct {
 	policy string // Content-Security-Policy
 }
 
-func newPages(own func(Outcome) []byte) (*pages, error) {
-	tmpl, err := template.New("page").Parse(pageTemplate)
-	if err != nil {
-		return nil, err
-	}
+func newPages(own func(Outcome) []byte) *pages {
 	made := new(pages)
 	for i := range made {
 		outcome := Outcome(i)
@@ -87,14 +83,23 @@ func newPages(own func(Outcome) []byte) (*pages, error) {
 				continue
 			}
 		}
-		title, text := outcome.text()
-		var body bytes.Buffer
-		if err := tmpl.Execute(&body, map[string]any{"Title": title, "Text": text, "Good": outcome == SignedIn}); err != nil {
-			return nil, err
-		}
-		made[i] = page{body.Bytes(), policy("style-src '" + styleHash(body.String()) + "'")}
+		body := builtIn(outcome)
+		made[i] = page{[]byte(body), policy("style-src '" + styleHash(body) + "'")}
 	}
-	return made, nil
+	return made
+}
+
+// builtIn fills the page in. Not with html/template: the linker would have to keep
+// every exported method in the program, since a template may name any of them.
+func builtIn(outcome Outcome) string {
+	title, text := outcome.text()
+	class := "bad"
+	if outcome == SignedIn {
+		class = "good"
+	}
+	return strings.NewReplacer(
+		"{{class}}", class, "{{title}}", html.EscapeString(title), "{{text}}", html.EscapeString(text),
+	).Replace(pageMarkup)
 }
 
 // policy allows what a page needs and nothing else (Content Security Policy

@@ -57,9 +57,7 @@ func NewReceiver(redirectURI string, opts *Options) (*Receiver, error) {
 	if r.redirect, err = parseRedirect(redirectURI); err != nil {
 		return nil, err
 	}
-	if r.pages, err = newPages(opts.Page); err != nil {
-		return nil, err
-	}
+	r.pages = newPages(opts.Page)
 	r.router = r.routes()
 	return r, nil
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -79,5 +81,24 @@ func TestCommandCarriesNoTestCode(t *testing.T) {
 		if path == "testing" || path == "net/http/httptest" || strings.HasPrefix(path, "github.com/rogpeppe/") {
 			t.Errorf("the command imports %s", path)
 		}
+	}
+}
+
+// TestSize keeps the command, as `make build` makes it, within 12 MB. What
+// breaks this is seldom a feature: code that looks methods up by name, such as
+// html/template, makes the linker keep all methods of everything.
+func TestSize(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "oauth-login")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, module+"/cmd/oauth-login")
+	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	info, err := os.Stat(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if size := info.Size(); size > 12_000_000 {
+		t.Errorf("the command has %d bytes", size)
 	}
 }

@@ -7,7 +7,6 @@ import (
 
 // consentView is what the consent page shows.
 type consentView struct {
-	frame
 	Action, Interaction, CSRF string
 	Client, Username          string
 	UserCode                  string // of a request from a device
@@ -15,6 +14,28 @@ type consentView struct {
 }
 
 type scopeView struct{ Name, Meaning string }
+
+func (consentView) title() string { return "Allow access" }
+
+func (v consentView) write(m *markup) {
+	m.add("<p><strong>%s</strong> asks you, <strong>%s</strong>, to let it</p>\n", v.Client, v.Username)
+	if v.UserCode != "" {
+		m.add("<p>The code on your device has to be <strong>%s</strong>.</p>\n", v.UserCode)
+	}
+	m.WriteString("<ul>\n")
+	for _, scope := range v.Scopes {
+		m.add("<li>%s <code>%s</code></li>\n", scope.Meaning, scope.Name)
+	}
+	m.add(`</ul>
+<form method="post" action="%s">
+<input type="hidden" name="interaction" value="%s">
+<input type="hidden" name="csrf" value="%s">
+<div class="buttons"><button type="submit" name="decision" value="allow">Allow</button>
+<button type="submit" name="decision" value="deny" class="quiet">Deny</button></div>
+</form>
+<p class="note">Allow this only if you have just started to sign in to it.</p>
+`, v.Action, v.Interaction, v.CSRF)
+}
 
 func (i *Issuer) showConsent(w http.ResponseWriter, r *http.Request) {
 	noStore(w)
@@ -35,14 +56,13 @@ func (i *Issuer) showConsent(w http.ResponseWriter, r *http.Request) {
 		Client:      it.request.client.Name,
 		Username:    s.user.name,
 	}
-	view.Title = "Allow access"
 	if it.request.device != nil {
 		view.UserCode = it.request.device.user
 	}
 	for _, scope := range it.request.scopes {
 		view.Scopes = append(view.Scopes, scopeView{scope, meaningOf(scope)})
 	}
-	i.render(w, http.StatusOK, "consent", &view, it.request.redirectURI)
+	i.render(w, http.StatusOK, view, it.request.redirectURI)
 }
 
 // meaningOf says what a person allows with a scope.

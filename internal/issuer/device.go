@@ -60,25 +60,36 @@ func (i *Issuer) answerDeviceAuthorization(w http.ResponseWriter, r *http.Reques
 }
 
 // deviceView is what the page shows on which the person types the code.
-type deviceView struct {
-	frame
-	Action, Problem string
+type deviceView struct{ Action, Problem string }
+
+func (deviceView) title() string { return "Sign in on another device" }
+
+func (v deviceView) write(m *markup) {
+	invalid := m.problem(v.Problem)
+	m.add(`<form method="get" action="%s">
+<label for="user_code">Code that your device shows</label>
+<input type="text" id="user_code" name="user_code" required maxlength="16" autocomplete="off" autocapitalize="characters" spellcheck="false" autofocus`,
+		v.Action)
+	m.WriteString(invalid + `>
+<div class="buttons"><button type="submit">Continue</button></div>
+</form>
+`)
 }
 
 // serveDevice is the verification URI (RFC 8628, section 3.3): with a right code it hands over to the pages of sign-in and
 // consent, which shows the code again (section 3.3.1).
 func (i *Issuer) serveDevice(w http.ResponseWriter, r *http.Request) {
 	noStore(w)
-	view := deviceView{frame: frame{"Sign in on another device"}, Action: i.base + devicePath}
+	view := deviceView{Action: i.base + devicePath}
 	typed := r.URL.Query().Get("user_code")
 	if typed == "" {
-		i.render(w, http.StatusOK, "device", &view)
+		i.render(w, http.StatusOK, view)
 		return
 	}
 	d := i.ledger.findDevice(typed)
 	if d == nil {
 		view.Problem = "This code is unknown or has expired."
-		i.render(w, http.StatusUnprocessableEntity, "device", &view)
+		i.render(w, http.StatusUnprocessableEntity, view)
 		return
 	}
 	i.interact(w, r, &authRequest{client: d.client, scopes: d.scopes, device: d, maxAge: -1, started: i.opts.Now()})

@@ -24,7 +24,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"html/template"
 	"io"
 	"log"
 	"net"
@@ -107,8 +106,6 @@ type Issuer struct {
 	origin string  // scheme and authority of url
 	host   string  // authority of url
 	base   string  // path of url without the slash at the end
-	pages  *template.Template
-	csp    string // style-src of the pages
 
 	registry *registry
 	keys     *keyring
@@ -163,15 +160,9 @@ func newIssuer(opts *Options) (*Issuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	pages, csp, err := parsePages()
-	if err != nil {
-		return nil, err
-	}
 	return &Issuer{
 		opts:     o,
 		base:     strings.TrimSuffix(o.Path, "/"),
-		pages:    pages,
-		csp:      csp,
 		registry: newRegistry(clients),
 		keys:     keys,
 		ledger:   newLedger(o.Now, o.AccessTokenTTL),

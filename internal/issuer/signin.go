@@ -7,10 +7,29 @@ const expired = "This page has expired or belongs to another browser. Start agai
 
 // signInView is what the sign-in page shows.
 type signInView struct {
-	frame
 	Action, Interaction, CSRF string
 	Client, Username          string
 	Problem                   string
+}
+
+func (signInView) title() string { return "Sign in" }
+
+func (v signInView) write(m *markup) {
+	m.add("<p>to continue to <strong>%s</strong></p>\n", v.Client)
+	invalid := m.problem(v.Problem)
+	m.add(`<form method="post" action="%s">
+<input type="hidden" name="interaction" value="%s">
+<input type="hidden" name="csrf" value="%s">
+<label for="username">User name</label>
+<input type="text" id="username" name="username" value="%s" required maxlength="64" autocomplete="off" autocapitalize="none" spellcheck="false" autofocus`,
+		v.Action, v.Interaction, v.CSRF, v.Username)
+	m.WriteString(invalid + `>
+<label for="password">Password</label>
+<input type="password" id="password" name="password" required autocomplete="off" aria-describedby="note">
+<div class="buttons"><button type="submit">Sign in</button></div>
+</form>
+<p class="note" id="note">This issuer runs on your own computer, for demonstration. It accepts any user name with any password: do not type a real one.</p>
+`)
 }
 
 func (i *Issuer) showSignIn(w http.ResponseWriter, r *http.Request) {
@@ -55,9 +74,8 @@ func (i *Issuer) acceptSignIn(w http.ResponseWriter, r *http.Request) {
 }
 
 func (i *Issuer) renderSignIn(w http.ResponseWriter, status int, it *interaction, view signInView) {
-	view.Title = "Sign in"
 	view.Action = i.base + signInPath
 	view.CSRF = it.csrf
 	view.Client = it.request.client.Name
-	i.render(w, status, "sign-in", &view)
+	i.render(w, status, view)
 }

@@ -7,9 +7,23 @@ import (
 
 // signOutView is what a person reads who is to confirm that they want to sign out.
 type signOutView struct {
-	frame
 	Action, CSRF, Username string
 	Client, Target, State  string // to be sent with the decision
+}
+
+func (signOutView) title() string { return "Sign out" }
+
+func (v signOutView) write(m *markup) {
+	m.add(`<p>You are signed in as <strong>%s</strong>. Do you want to sign out?</p>
+<form method="post" action="%s">
+<input type="hidden" name="csrf" value="%s">
+<input type="hidden" name="client_id" value="%s">
+<input type="hidden" name="post_logout_redirect_uri" value="%s">
+<input type="hidden" name="state" value="%s">
+<div class="buttons"><button type="submit" name="decision" value="allow">Sign out</button>
+<button type="submit" name="decision" value="deny" class="quiet">Stay signed in</button></div>
+</form>
+`, v.Username, v.Action, v.CSRF, v.Client, v.Target, v.State)
 }
 
 // serveSignOut is the end-session endpoint (OpenID Connect RP-Initiated Logout 1.0, section 2). The person is asked,
@@ -41,11 +55,10 @@ func (i *Issuer) serveSignOut(w http.ResponseWriter, r *http.Request) {
 			Target:   params.Get("post_logout_redirect_uri"),
 			State:    params.Get("state"),
 		}
-		view.Title = "Sign out"
 		if client != nil {
 			view.Client = client.ID
 		}
-		i.render(w, http.StatusOK, "sign-out", &view, view.Target)
+		i.render(w, http.StatusOK, view, view.Target)
 	case !sameSecret(s.csrf, params.Get("csrf")):
 		i.refuse(w, expired)
 	case params.Get("decision") != "allow":
