@@ -306,6 +306,14 @@ func TestTimestampErrorTellsTheDifference(t *testing.T) {
 	})(t)
 }
 
+// A time beyond every calendar is none.
+func TestIDTokenTimeBeyondCalendars(t *testing.T) {
+	token, err := processors[0].process(t, newServer(), newClient(newProvider("")), response(200, tokenBody(mint("ES256", idClaims(members{"exp": 1e300})))))
+	if err != nil || !token.IDToken.Expiry.IsZero() {
+		t.Errorf("%v, %v", token, err)
+	}
+}
+
 func TestIDTokenFields(t *testing.T) {
 	now := time.Now().Unix()
 	raw := mint("ES256", idClaims(members{"aud": []string{"other", clientID}, "azp": clientID, "auth_time": 5.5, "name": "Zoë", "exp": now + 60}))

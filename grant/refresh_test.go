@@ -192,6 +192,8 @@ func TestLoginRequired(t *testing.T) {
 		{"503 with an error", 503, `{"error":"invalid_grant"}`, nil, false},
 		{"503 with a challenge", 503, ``, []string{"WWW-Authenticate", `Bearer error="invalid_grant"`}, false},
 		{"302", 302, ``, []string{"Location", "https://login.example/"}, false},
+		{"302 with a challenge", 302, ``, []string{"WWW-Authenticate", `Bearer error="invalid_grant"`}, false},
+		{"499", 499, `{"error":"invalid_grant"}`, nil, true},
 		{"good", 200, `{"access_token":"a"}`, nil, false},
 		{"not JSON", 200, `<html>`, html, false},
 		{"no token", 200, `{}`, nil, false},
