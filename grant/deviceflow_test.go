@@ -331,7 +331,8 @@ func TestAuthorizeDeviceOutcomes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = flow.Wait(nil)
+	var none context.Context
+	_, err = flow.Wait(none)
 	wantOutcome(t, err, "argument")
 }
 

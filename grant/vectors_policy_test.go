@@ -72,7 +72,9 @@ func checkNames(t *testing.T) map[string]bool {
 			names[kind+"."+what] = true
 		}
 		for _, what := range ofSome {
-			names[kind+"."+what] = names[kind+"."+what]
+			if !names[kind+"."+what] {
+				names[kind+"."+what] = false // listed, and not demanded
+			}
 		}
 	}
 	return names
