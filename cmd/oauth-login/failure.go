@@ -21,12 +21,15 @@ const (
 	exitRefused          = 4
 	exitTimeout          = 5
 	exitStoreUnavailable = 6
+	exitNotExecutable    = 126 // as shells have it, of the command of 'exec'
+	exitNotFound         = 127
 	exitInterrupted      = 130
 )
 
 var exitNames = map[int]string{
 	exitFailure: "failure", exitUsage: "usage", exitLoginRequired: "login_required", exitRefused: "refused",
 	exitTimeout: "timeout", exitStoreUnavailable: "store_unavailable", exitInterrupted: "interrupted",
+	exitNotExecutable: "not_executable", exitNotFound: "not_found",
 }
 
 // A failure is an error as the person sees it: what happened, and what to do.
@@ -65,7 +68,7 @@ func describe(ctx context.Context, err error) failure {
 	}
 	f := failure{code: code, name: exitNames[code], text: text, hints: hints}
 	if e, ok := errors.AsType[*unsavedToken](err); ok {
-		f.token = newTokenJSON(e.token)
+		f.token = e.token
 	}
 	return f
 }

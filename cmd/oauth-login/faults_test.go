@@ -14,7 +14,18 @@ import (
 // The faults and other peculiarities of a provider that a script can ask for.
 var faults = map[string]func(*issuer.Options){
 	"short-lived": func(o *issuer.Options) { o.AccessTokenTTL = time.Second },
-	"nonces":      func(o *issuer.Options) { o.DPoPNonce = true },
+	"short-id-tokens": func(o *issuer.Options) {
+		o.IDToken = func(_, claims map[string]any) { claims["exp"] = time.Now().Add(2 * time.Second).Unix() }
+	},
+	"one-id-token": func(o *issuer.Options) {
+		o.Token = func(r *http.Request, status int, body map[string]any) (int, map[string]any) {
+			if r.Form.Get("grant_type") == "refresh_token" {
+				delete(body, "id_token")
+			}
+			return status, body
+		}
+	},
+	"nonces": func(o *issuer.Options) { o.DPoPNonce = true },
 	"no-dpop": func(o *issuer.Options) {
 		o.Wrap = func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

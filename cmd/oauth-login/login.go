@@ -312,7 +312,7 @@ func (p *program) loginSummary(profile store.Profile, token *grant.Token) loginJ
 	summary := loginJSON{
 		Issuer: profile.Issuer, ClientID: profile.ClientID, Profile: profile.Name, Default: profile.Default,
 		Scopes: token.Scopes, Refresh: token.RefreshToken != "", Store: p.storeName(profile.Place), OpenedBy: lockName(profile.Place), Account: account(token),
-		ExpiresAt: expiresAt(token),
+		ExpiresAt: expiresAt(token.Expiry),
 	}
 	if token.IDToken != nil {
 		summary.Subject = token.IDToken.Subject

@@ -12,6 +12,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
@@ -68,6 +69,9 @@ type program struct {
 	keychain store.Store
 	stores   map[store.Place]store.Store // the others that were opened
 	profiles store.Profiles
+	// unattended is set for a caller that wants no question asked, not even for a
+	// passphrase.
+	unattended bool
 
 	clientSecret, storePassphrase grant.Secret   // from the environment
 	asking                        sync.WaitGroup // has the person at the terminal, which has to be restored
@@ -85,6 +89,9 @@ func (p *program) run(ctx context.Context, args []string) int {
 	p.asking.Wait() // when ctx ends, so does asking, but not before ExecuteContext perhaps
 	if err == nil {
 		return exitDone
+	}
+	if ended, ok := errors.AsType[*endedError](err); ok {
+		return ended.code
 	}
 	failure := describe(ctx, err)
 	p.reportFailure(failure, p.wantsJSON(args))

@@ -55,6 +55,10 @@ type options struct {
 	endSession  bool
 	interactive bool
 	minTTL      time.Duration
+	idToken     bool
+	format      string
+	apiVersion  string // of an ExecCredential
+	variable    string // that 'exec' sets
 
 	given func(flag string) bool // on the command line, not in the environment
 }
@@ -108,6 +112,7 @@ func (o *options) receiverFlags(f *pflag.FlagSet) {
 func (o *options) tokenFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.interactive, "interactive", false, "sign in with the browser when a login is needed")
 	f.DurationVar(&o.minTTL, "min-ttl", 30*time.Second, "how long the token must live at least")
+	f.BoolVar(&o.idToken, "id-token", false, "the ID token in place of the access token")
 	o.receiverFlags(f)
 }
 

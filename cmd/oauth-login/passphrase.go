@@ -28,6 +28,11 @@ func (p *program) passphrase(place store.Place) func(context.Context, bool) (gra
 	if p.storePassphrase != "" {
 		return func(context.Context, bool) (grant.Secret, error) { return p.storePassphrase, nil }
 	}
+	if p.unattended {
+		return func(context.Context, bool) (grant.Secret, error) {
+			return "", locked("it has a passphrase, and the caller wants no question asked")
+		}
+	}
 	var once sync.Once
 	var answer grant.Secret
 	var err error

@@ -89,14 +89,13 @@ func (p *program) verbs(o *options, signIn func(*cobra.Command, []string) error)
 	token := &cobra.Command{
 		Use:   "token",
 		Short: "Print a valid access token",
-		Long: `Print a valid access token and a newline to standard output. A token that has
-expired is refreshed first. No browser is opened, unless --interactive is given:
-when a login is needed, the exit code is 3.`,
-		Args: noArguments,
-		RunE: func(c *cobra.Command, _ []string) error { return p.token(c.Context(), o) },
+		Long:  tokenHelp,
+		Args:  noArguments,
+		RunE:  func(c *cobra.Command, _ []string) error { return p.token(c.Context(), o) },
 	}
 	o.selectFlags(token.Flags())
 	o.tokenFlags(token.Flags())
+	o.formatFlags(token.Flags())
 	status := &cobra.Command{
 		Use:   "status",
 		Short: "Show who is signed in where, until when, stored where",
@@ -135,7 +134,7 @@ again. Every step says what happens.`,
 		Args:  noArguments,
 		RunE:  func(*cobra.Command, []string) error { return p.version(o) },
 	}
-	return []*cobra.Command{login, token, status, userinfo, logout, demo, version}
+	return []*cobra.Command{login, token, p.execCommand(o), status, userinfo, logout, demo, version}
 }
 
 func noArguments(c *cobra.Command, args []string) error {

@@ -66,6 +66,11 @@ func (s *source) SignIn(ctx context.Context) (*grant.Token, error) {
 	return s.settled(ctx, s.Source.SignIn)
 }
 
+// Refresh is that of store.Source.
+func (s *source) Refresh(ctx context.Context) (*grant.Token, error) {
+	return s.settled(ctx, s.Source.Refresh)
+}
+
 // settled sees to it that Ctrl-C loses nothing: a refresh that was sent is saved
 // before the process ends, and a sign-in that was saved has succeeded, although
 // the browser may not have its page yet.
