@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the end-to-end tests run against: a browser, keychains, Wine and the provider's packages.
+# Installs what the end-to-end tests run against: a browser, keychains, kubectl, git, Wine and the provider's packages.
 # Needs Debian with go, node and npm. Running it again changes nothing and takes no time.
 set -eu
 cd "$(dirname "$0")"
@@ -13,6 +13,8 @@ command -v chromium >/dev/null || missing="$missing chromium"
 command -v dbus-daemon >/dev/null || missing="$missing dbus"
 command -v gnome-keyring-daemon >/dev/null || missing="$missing gnome-keyring"
 command -v keepassxc-cli >/dev/null || missing="$missing keepassxc"
+command -v kubectl >/dev/null || missing="$missing kubernetes-client"
+command -v git >/dev/null || missing="$missing git"
 if [ "$(dpkg --print-architecture)" = amd64 ]; then # Windows' Credential Manager, as far as Wine has it
 	[ -x /usr/lib/wine/wine64 ] || missing="$missing wine64"
 	command -v x86_64-w64-mingw32-ld >/dev/null || missing="$missing binutils-mingw-w64-x86-64"
