@@ -37,6 +37,7 @@ lint:
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
+	cd e2e && ./setup.sh && go test -count=1 -v -run SpeedOf .
 
 fuzz: ## each target for FUZZTIME
 	@for package in $$(go list ./...); do \

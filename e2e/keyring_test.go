@@ -63,3 +63,8 @@ func TestKeyring(t *testing.T) {
 		t.Fatalf("without a daemon: got %q, %v, want an error that names the service", got, err)
 	}
 }
+
+// TestKeyringVault lets the store test itself with the keyring.
+func TestKeyringVault(t *testing.T) {
+	testVault(t, testProgram(t, "./store"), startKeyring(t).env(), t.TempDir())
+}

@@ -30,7 +30,7 @@ func TestGnomeKeyring(t *testing.T) {
 		}
 	})
 	t.Run("sizes", func(t *testing.T) {
-		c.succeeds(t, "size:1", "size:40", "size:2500", "size:65536", "size:1048576", "size:1500", "size:1501", "delete")
+		c.succeeds(t, "size:1", "size:40", "size:2500", "size:65536", "size:262144", "size:1500", "size:1501", "delete")
 		if n := gnomeItems(t, bus); n != 0 {
 			t.Errorf("left %d items", n)
 		}
