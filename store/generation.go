@@ -69,11 +69,19 @@ func parseHead(item string) (*generation, error) {
 	}
 	g := &generation{item: item}
 	if codec == headCodec {
-		if json.Unmarshal(payload, &g.place) != nil || g.place == nil { // the error would quote it
+		if json.Unmarshal(payload, &g.place) != nil || !g.place.valid() { // the error would quote it
 			return nil, &DamagedError{Reason: "its head cannot be read"}
 		}
 	}
 	return g, nil
+}
+
+// mostParts is more than any version of this package has written.
+const mostParts = 512
+
+func (p *place) valid() bool {
+	return p != nil && (p.Slot == slotA || p.Slot == slotB) && p.Parts >= 0 && p.Parts <= mostParts &&
+		(p.Parts == 0) == (len(p.Key) == keySize)
 }
 
 // fits reports whether record is the one that the head tells of.
@@ -122,7 +130,7 @@ func parseBackup(item string) (*backup, error) {
 	b, head, _ := bytes.Cut(rest, []byte(" "))
 	inA, errA := strconv.Atoi(string(a))
 	inB, errB := strconv.Atoi(string(b))
-	if codec != backupCodec || errA != nil || errB != nil {
+	if codec != backupCodec || errA != nil || errB != nil || max(inA, inB) > mostParts {
 		return nil, &DamagedError{Reason: "its backup cannot be read"}
 	}
 	previous, err := parseHead(string(head))

@@ -27,6 +27,10 @@ import (
 //
 // Each write is read back before it counts, because keychains report success
 // for what they did not store.
+//
+// On macOS and Windows, a record of more than 64 KiB is in an encrypted file, and
+// its key in the keychain. The file is in oauth-login/records, below the user's
+// ~/Library/Application Support or local application data.
 type Keychain struct {
 	// Timeout bounds each step of a call that no person has a part in; 0 means 3
 	// seconds.

@@ -50,11 +50,8 @@ func (s *slots) look() (*state, error) {
 	return now, nil
 }
 
-// mostParts ends a search for parts in a keychain that gives something for every
-// name.
-const mostParts = 512
-
-// countParts finds out how many parts there are where no backup tells.
+// countParts finds out how many parts there are where no backup tells. It comes to
+// an end even in a keychain that gives something for every name.
 func (s *slots) countParts(now *state) error {
 	now.parts = counts{slotA: 0, slotB: 0}
 	for _, slot := range slotNames {

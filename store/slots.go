@@ -25,11 +25,11 @@ import (
 // (and one of n parts):
 //
 //	Load     1            (1 + n)
-//	Save     6            (6 + 2n; those of the generation before the last are overwritten)
-//	Delete   7            (7 + n + those of the generation before)
+//	Save     6            (6 + 2n, and one for each part that is not overwritten)
+//	Delete   7            (7 + n, and the parts of the generation before)
 //
-// The first two times, a Save and a Delete look for what a crash may have left:
-// 2 more.
+// The second Save takes 8: as long as there is no backup, a Save looks for parts
+// that a crash may have left.
 type slots struct {
 	*steps
 	key    string

@@ -322,7 +322,10 @@ func TestKeychainDamage(t *testing.T) {
 // What is in a slot's item but was never a record is given to the caller, who
 // tells, and is replaced.
 func TestKeychainWithForeignItem(t *testing.T) {
-	for _, item := range []string{"hunter2", "OL1 h 0000 {}", string(seal(headCodec, []byte("{"))), string(seal(headCodec, []byte("null"))), string(seal(backupCodec, []byte("x")))} {
+	for _, item := range []string{
+		"hunter2", "OL1 h 0000 {}", string(seal(headCodec, []byte("{"))), string(seal(headCodec, []byte("null"))), string(seal(headCodec, []byte(`{"slot":"c","parts":1}`))),
+		string(seal(headCodec, []byte(`{"slot":"a","parts":1000000}`))), string(seal(headCodec, []byte(`{"slot":"a"}`))), string(seal(backupCodec, []byte("x"))),
+	} {
 		r := &fakeRing{items: map[string]string{service + ":" + testKey + ".a.0": item}}
 		k := newFakeKeychain("linux", r)
 		got, err := k.Load(t.Context(), testKey)
@@ -348,4 +351,30 @@ func TestGenerationsHideTheirSecrets(t *testing.T) {
 			t.Errorf("%q is in %s", secret, text)
 		}
 	}
+}
+
+// FuzzHeads reads items of any content: no call follows from what is not a head
+// or a backup as they are written.
+func FuzzHeads(f *testing.F) {
+	head, err := keptIn(slotB, []byte("x"), 3, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, payload := range []string{"0 0 " + head.item, "1 27 " + string(recordOf("x", 60)), "999 0 x", "-1 +2 " + head.item} {
+		f.Add(backupCodec, payload)
+	}
+	f.Add(headCodec, head.item[len("OL1 h ")+33:])
+	f.Fuzz(func(t *testing.T, codec, payload string) {
+		item := string(seal(codec, []byte(payload)))
+		if g, err := parseHead(item); err == nil && (g.item != item || g.parts(slotA) > mostParts || g.parts(slotB) > mostParts) {
+			t.Errorf("%q is a head with too many parts", item)
+		}
+		b, err := parseBackup(item)
+		if err != nil {
+			return
+		}
+		if b.parts[slotA] > mostParts || b.parts[slotB] > mostParts || !strings.HasSuffix(item, b.previous.item) {
+			t.Errorf("%q is a backup with %v parts of %q", item, b.parts, b.previous.item)
+		}
+	})
 }
