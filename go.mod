@@ -13,7 +13,7 @@ require (
 	github.com/spf13/pflag v1.0.9 // cobra's flags
 	github.com/zalando/go-keyring v0.2.8 // the keychain of each operating system
 	golang.org/x/oauth2 v0.38.0 // its Token and TokenSource, at the seam to other code
-	golang.org/x/sys v0.50.0 // where Windows keeps what belongs to a user
+	golang.org/x/sys v0.50.0 // where Windows keeps what belongs to a user, and a terminal that shows nothing but still takes Ctrl-C
 	golang.org/x/term v0.48.0 // whether somebody is there, and a passphrase without an echo
 )
 

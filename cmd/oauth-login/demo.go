@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"runtime"
-	"strings"
 	"time"
 
 	"github.com/oauth-login/oauth-login/grant"
@@ -130,7 +128,7 @@ func (d *demonstration) signIn(ctx context.Context, save func(context.Context, *
 		go func() { visit <- d.visit(ctx, url) }()
 	}
 	opts := &loopback.Options{
-		Browser: d.options.browser, NoBrowser: d.options.noBrowser || !d.hasDisplay(), Timeout: d.options.timeout,
+		Browser: d.options.browser, NoBrowser: !d.opensBrowser(d.options), Timeout: d.options.timeout,
 		Save: func(ctx context.Context, token *grant.Token) error {
 			err := save(ctx, token)
 			d.saved = time.Now()
@@ -140,7 +138,7 @@ func (d *demonstration) signIn(ctx context.Context, save func(context.Context, *
 			switch {
 			case e.Kind == loopback.AuthorizationURL:
 				d.announce(e.URL)
-				if d.options.noBrowser || !d.hasDisplay() {
+				if !d.opensBrowser(d.options) {
 					d.more("There is no browser to open here, so the demo plays its part: it signs in as \"ada\" and allows the access")
 					playBrowser(e.URL)
 				}
@@ -170,19 +168,6 @@ func (d *demonstration) announce(url string) {
 func (d *demonstration) visit(ctx context.Context, url string) error {
 	_, err := new(issuer.Visitor).Visit(ctx, url)
 	return err
-}
-
-// hasDisplay tells whether a browser could show itself.
-func (p *program) hasDisplay() bool {
-	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
-		return p.getenv("SSH_CONNECTION") == ""
-	}
-	for _, name := range []string{"DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME", "BROWSER"} {
-		if strings.TrimSpace(p.getenv(name)) != "" {
-			return true
-		}
-	}
-	return false
 }
 
 // cleanUp leaves nothing behind, also when the demo was interrupted: then it has

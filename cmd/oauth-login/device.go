@@ -15,6 +15,7 @@ func (p *program) deviceLogin(ctx context.Context, o *options, client *grant.Cli
 	if err != nil {
 		return nil, err
 	}
+	p.emitDevice(flow)
 	p.showCodes(flow)
 	token, err := waitForDevice(ctx, o, flow)
 	if err != nil {

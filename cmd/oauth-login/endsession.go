@@ -31,7 +31,7 @@ func (p *program) prepareEndSession(ctx context.Context, client *grant.Client, t
 // endSession opens the browser. An address with the ID token is neither shown nor
 // an argument of a program.
 func (p *program) endSession(ctx context.Context, o *options, ending *endSession) error {
-	if !o.noBrowser {
+	if p.opensBrowser(o) {
 		err := loopback.OpenSecret(ctx, string(ending.url), &loopback.Options{Browser: o.browser})
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -42,6 +42,7 @@ func (p *program) endSession(ctx context.Context, o *options, ending *endSession
 		}
 		p.warning("the browser could not be opened: %v", err)
 	}
+	p.emit(event{Event: "end_session_url", URL: string(ending.plain)})
 	p.say("Open this page to sign out at the provider:\n\n%s\n", string(ending.plain))
 	return nil
 }

@@ -117,6 +117,9 @@ var faults = map[string]func(*issuer.Options){
 	"other-iss": func(o *issuer.Options) {
 		o.Redirect = func(params url.Values) { params.Set("iss", "https://evil.example") }
 	},
+	"stray": func(o *issuer.Options) {
+		o.Redirect = func(params url.Values) { params.Set("state", "another") }
+	},
 	"forged": func(o *issuer.Options) {
 		o.Token = func(_ *http.Request, status int, body map[string]any) (int, map[string]any) {
 			if token, ok := body["id_token"].(string); ok {

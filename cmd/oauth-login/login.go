@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/oauth-login/oauth-login/grant"
-	"github.com/oauth-login/oauth-login/loopback"
 	"github.com/oauth-login/oauth-login/store"
 )
 
@@ -211,50 +209,6 @@ func (p *program) chooseScopes(ctx context.Context, o *options, client *grant.Cl
 	}
 	p.detail(o, "asking for the scopes %q", strings.Join(client.Scopes, " "))
 	return nil
-}
-
-// notifier tells the person what a login is doing.
-func (p *program) notifier(o *options) func(loopback.Event) {
-	return func(e loopback.Event) {
-		switch e.Kind {
-		case loopback.AuthorizationURL:
-			p.say("Open this page to sign in%s:\n\n%s\n", before(e.URLExpiry), e.URL)
-		case loopback.BrowserFailed:
-			p.warning("the browser could not be opened: %v", e.Err)
-			p.hint("open the page above yourself, or name a browser with --browser")
-		case loopback.Waiting:
-			p.hint(waitingHint(e))
-		case loopback.Listening:
-			p.detail(o, "listening for %s", e.RedirectURI)
-		case loopback.Ignored:
-			p.detail(o, "ignored a request: %s", e.Reason)
-		case loopback.Received:
-			p.detail(o, "the answer has arrived, fetching the tokens")
-		}
-	}
-}
-
-// before says until when a page can be opened.
-func before(expiry time.Time) string {
-	if expiry.IsZero() {
-		return ""
-	}
-	return ", before " + expiry.Local().Format("15:04:05")
-}
-
-// waitingHint helps with what goes wrong out of our sight: the provider that
-// shows an error of its own, and the browser that cannot reach this machine.
-func waitingHint(e loopback.Event) string {
-	text := "still waiting for the browser; if the provider shows an error, check that the redirect URI " +
-		e.RedirectURI + " is registered there"
-	total := 0
-	for _, count := range e.Ignored {
-		total += count
-	}
-	if total > 0 {
-		text += fmt.Sprintf(" (%d requests that were not the answer were ignored)", total)
-	}
-	return text
 }
 
 // loginJSON is what login and status say in JSON.

@@ -73,6 +73,7 @@ type program struct {
 	keychain store.Store
 	stores   map[store.Place]store.Store // the others that were opened
 	profiles store.Profiles
+	events   *events // nil for text
 	// unattended is set for a caller that wants no question asked, not even for a
 	// passphrase.
 	unattended bool
@@ -87,28 +88,33 @@ const secretVariable = "OAUTH_LOGIN_CLIENT_SECRET"
 
 // run executes the command and returns its exit code.
 func (p *program) run(ctx context.Context, args []string) int {
+	if p.wants(args, "events", eventsJSON) {
+		p.events = newEvents(p.err)
+	}
 	root := p.rootCommand(&options{})
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	p.asking.Wait() // when ctx ends, so does asking, but not before ExecuteContext perhaps
 	if err == nil {
+		p.emitDone(exitDone)
 		return exitDone
 	}
 	if ended, ok := errors.AsType[*endedError](err); ok {
+		p.emitDone(ended.code)
 		return ended.code
 	}
 	failure := describe(ctx, err)
-	p.reportFailure(failure, p.wantsJSON(args))
+	p.reportFailure(failure, p.wants(args, "output", outputJSON))
 	return failure.code
 }
 
-// wantsJSON reads --output and nothing else, because a mistake in another flag
-// must not change the kind of answer.
-func (p *program) wantsJSON(args []string) bool {
+// wants reads one flag and nothing else, because a mistake in another flag must
+// not change the kind of answer.
+func (p *program) wants(args []string, flag, value string) bool {
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	flags.ParseErrorsAllowlist.UnknownFlags = true
 	flags.BoolP("help", "h", false, "")
-	output := flags.String("output", p.getenv(environmentName("output")), "")
-	_ = flags.Parse(args) // what is wrong with it is known already
-	return *output == outputJSON
+	given := flags.String(flag, p.getenv(environmentName(flag)), "")
+	_ = flags.Parse(args) // what is wrong with it is said elsewhere
+	return *given == value
 }

@@ -23,6 +23,7 @@ const (
 // options are the values of the flags.
 type options struct {
 	output  string
+	events  string
 	verbose bool
 	lockDir string
 

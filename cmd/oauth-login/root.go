@@ -45,6 +45,7 @@ func (p *program) rootCommand(o *options) *cobra.Command {
 
 	root.AddCommand(p.verbs(o, root.RunE)...)
 	root.PersistentFlags().StringVar(&o.output, "output", outputText, "`format` of what goes to standard output: text or json")
+	root.PersistentFlags().StringVar(&o.events, "events", "", "`FORMAT` of events on standard error, in place of text: json")
 	root.PersistentFlags().StringVar(&o.lockDir, "lock-dir", "", "`DIR` of the locks that keep processes apart; default: one of this user's")
 	root.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say more about each step")
 	refuseNonsense(root)
@@ -81,9 +82,17 @@ func (p *program) verbs(o *options, signIn func(*cobra.Command, []string) error)
 	login := &cobra.Command{
 		Use:   "login",
 		Short: "Sign in with the browser and save the tokens",
-		Long:  "Sign in with the browser and save the tokens. This is also what happens without a verb.",
-		Args:  noArguments,
-		RunE:  signIn,
+		Long: `Sign in with the browser and save the tokens. This is also what happens without
+a verb.
+
+Where nobody would see a browser (over SSH, in a container, without a display)
+none is opened, unless --browser or BROWSER names one: the URL is shown, over SSH
+with the command that forwards the port. The address that a browser elsewhere
+ends up at may be pasted into the terminal.
+
+` + eventsHelp,
+		Args: noArguments,
+		RunE: signIn,
 	}
 	o.loginFlags(login.Flags())
 	token := &cobra.Command{
@@ -164,6 +173,9 @@ func (p *program) applyEnvironment(flags *pflag.FlagSet, o *options) error {
 	})
 	if problem == nil && o.output != outputText && o.output != outputJSON {
 		problem = usageError("--output is text or json, not "+quoted(o.output), "")
+	}
+	if problem == nil && o.events != "" && o.events != eventsJSON {
+		problem = usageError("--events is json, not "+quoted(o.events), "leave --events out to read text")
 	}
 	return problem
 }

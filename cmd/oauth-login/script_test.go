@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -153,6 +154,7 @@ func TestScripts(t *testing.T) {
 			"leaks":         scanForSecrets,
 			"empty":         checkEmptyKeychain,
 			"json":          checkJSON,
+			"events":        checkEvents,
 			"page":          waitForPage,
 		},
 		RequireExplicitExec: true,
@@ -330,5 +332,23 @@ func checkJSON(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if value == nil || len(args) > 1 && fmt.Sprint(value) != args[1] {
 		ts.Fatalf("%s is %v", args[0], value)
+	}
+}
+
+// checkEvents: events name...: standard error of the last command is one JSON
+// object on each line and nothing else, and these are their names.
+func checkEvents(ts *testscript.TestScript, _ bool, args []string) {
+	var names []string
+	for text := range strings.Lines(ts.ReadFile("stderr")) {
+		var e struct {
+			Event string `json:"event"`
+		}
+		if err := json.Unmarshal([]byte(text), &e); err != nil || e.Event == "" {
+			ts.Fatalf("%q is no event: %v", text, err)
+		}
+		names = append(names, e.Event)
+	}
+	if !slices.Equal(names, args) {
+		ts.Fatalf("the events are %v", names)
 	}
 }

@@ -23,7 +23,8 @@ func (p *program) source(o *options, client *grant.Client, profile store.Profile
 	if err != nil {
 		return nil, err
 	}
-	receiver.Notify = p.notifier(o)
+	receiver.NoBrowser = !p.opensBrowser(o)
+	receiver.Paste = p.paste(o, client)
 	where, err := p.storeOf(profile)
 	if err != nil {
 		return nil, err
@@ -33,11 +34,16 @@ func (p *program) source(o *options, client *grant.Client, profile store.Profile
 		Damaged: p.wasDamaged(profile.Place),
 	}}
 	s.Login = func(ctx context.Context, save func(context.Context, *grant.Token) error) (*grant.Token, error) {
+		receiver.Notify = p.notifier(ctx, o, client)
 		receiver.Save = func(ctx context.Context, token *grant.Token) error {
+			p.emit(event{Event: "exchanged"})
 			if err := p.enlist(ctx, profile, func() error { return save(ctx, token) }); err != nil {
 				return err
 			}
 			s.signedIn.Store(token)
+			if profile.Place.Store != noStore {
+				p.emit(event{Event: "stored", Store: p.storeName(profile.Place)})
+			}
 			return nil
 		}
 		if o.device {

@@ -19,8 +19,11 @@ import (
 // and nothing else.
 
 // say prints a text of ours. What is put into it may come from a server, so it
-// can neither start a line nor fill the screen.
+// can neither start a line nor fill the screen. With --events, nobody reads it.
 func (p *program) say(format string, args ...any) {
+	if p.events != nil {
+		return
+	}
 	for i, arg := range args {
 		switch arg := arg.(type) {
 		case string:
@@ -33,10 +36,14 @@ func (p *program) say(format string, args ...any) {
 }
 
 func (p *program) warning(format string, args ...any) {
+	p.emit(event{Event: "warning", Message: fmt.Sprintf(format, args...)})
 	p.say("oauth-login: warning: "+format, args...)
 }
 
-func (p *program) hint(text string) { p.say("hint: %s", text) }
+func (p *program) hint(text string) {
+	p.emit(event{Event: "hint", Message: text})
+	p.say("hint: %s", text)
+}
 
 // promptTimeout is how long the keychain may wait for the person to type a
 // password: as good as not at all, unless one sits at a terminal.
@@ -87,8 +94,9 @@ func (p *program) printJSON(v any) error {
 }
 
 func (p *program) reportFailure(f failure, asJSON bool) {
+	p.emitError(f)
 	p.say("oauth-login: error: %s", f.text)
-	p.hint(strings.Join(f.hints, "; or "))
+	p.say("hint: %s", strings.Join(f.hints, "; or "))
 	if !asJSON {
 		return
 	}

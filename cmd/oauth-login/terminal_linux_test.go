@@ -90,6 +90,7 @@ func TestPassphraseCanBeInterrupted(t *testing.T) {
 // A terminal is the person's side of a pseudo-terminal.
 type terminal struct {
 	master *os.File
+	before syscall.Termios
 	shown  lockedBuffer
 	read   int // how much of it was looked at
 }
@@ -97,6 +98,20 @@ type terminal struct {
 // startAtTerminal starts the command as one that belongs to a terminal, which
 // none of its standard streams is.
 func (h *home) startAtTerminal(t *testing.T, args ...string) (*terminal, *process) {
+	t.Helper()
+	p := h.command(t, args...)
+	return p.startAtTerminal(t), p
+}
+
+// sitAtTerminal starts the command with a terminal as its standard input.
+func (h *home) sitAtTerminal(t *testing.T, args ...string) (*terminal, *process) {
+	t.Helper()
+	p := h.command(t, args...)
+	p.cmd.Stdin = os.Stdin // stands for the terminal
+	return p.startAtTerminal(t), p
+}
+
+func (p *process) startAtTerminal(t *testing.T) *terminal {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
@@ -111,11 +126,13 @@ func (h *home) startAtTerminal(t *testing.T, args ...string) (*terminal, *proces
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { slave.Close() }) // as long as it is open, its state can be looked at
-	p := h.command(t, args...)
 	p.cmd.ExtraFiles = []*os.File{slave}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 3}
+	if p.cmd.Stdin == os.Stdin {
+		p.cmd.Stdin = slave
+	}
+	tty := &terminal{master: master, before: stateOf(t, slave)}
 	p.start(t)
-	tty := &terminal{master: master}
 	go func() {
 		buffer := make([]byte, 4096)
 		for {
@@ -126,7 +143,7 @@ func (h *home) startAtTerminal(t *testing.T, args ...string) (*terminal, *proces
 			}
 		}
 	}()
-	return tty, p
+	return tty
 }
 
 func control(t *testing.T, file *os.File, request uintptr, argument unsafe.Pointer) {
@@ -134,6 +151,32 @@ func control(t *testing.T, file *os.File, request uintptr, argument unsafe.Point
 	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, file.Fd(), request, uintptr(argument)); errno != 0 {
 		t.Fatal(errno)
 	}
+}
+
+func stateOf(t *testing.T, file *os.File) (state syscall.Termios) {
+	t.Helper()
+	control(t, file, syscall.TCGETS, unsafe.Pointer(&state))
+	return state
+}
+
+// restored checks that the terminal is as it was before the command.
+func (tty *terminal) restored(t *testing.T) {
+	t.Helper()
+	if now := stateOf(t, tty.master); now != tty.before {
+		t.Errorf("the terminal was left in another state:\n%+v, before\n%+v", now, tty.before)
+	}
+}
+
+// listens waits until what is typed is neither shown nor collected.
+func (tty *terminal) listens(t *testing.T) {
+	t.Helper()
+	for range 10000 {
+		if stateOf(t, tty.master).Lflag&(syscall.ECHO|syscall.ICANON) == 0 {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatal("nobody listens to what is typed")
 }
 
 // echoes reports whether the terminal shows what is typed.
