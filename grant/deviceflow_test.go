@@ -359,6 +359,12 @@ func TestDeviceFlowHidesSecrets(t *testing.T) {
 		wantHidden(t, "*DeviceFlow", flow, deviceCode)
 		_, err = flow.Wait(t.Context())
 		wantHidden(t, "refusal", err, deviceCode, secretOfClient)
+		resp, err = grant.DeviceCodeGrantRequest(t.Context(), client.Server, client, deviceCode, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = grant.ProcessDeviceCodeResponse(t.Context(), client.Server, client, resp, nil)
+		wantHidden(t, "refusal of a single request", err, deviceCode, secretOfClient)
 		for name, body := range map[string]members{
 			"error":            {"error": "x", "error_description": secretOfClient},
 			"verification_uri": deviceBody(members{"verification_uri": "http://" + deviceCode + ".example/"}),
