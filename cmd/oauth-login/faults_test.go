@@ -99,7 +99,18 @@ var faults = map[string]func(*issuer.Options){
 			doc["authorization_servers"] = append(doc["authorization_servers"].([]string), "http://127.0.0.1:1/another")
 		}
 	},
-	"other-api":      func(o *issuer.Options) { o.Resource = set("resource", "https://evil.example/api") },
+	"other-api": func(o *issuer.Options) { o.Resource = set("resource", "https://evil.example/api") },
+	"wants-hint": func(o *issuer.Options) { // and signs nobody out without knowing who asks
+		o.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/oauth2/sign-out" && r.URL.Query().Get("id_token_hint") == "" {
+					http.Error(w, "who are you?", http.StatusBadRequest)
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
+	},
 	"no-end-session": func(o *issuer.Options) { o.Metadata = without("end_session_endpoint") },
 	"no-device":      func(o *issuer.Options) { o.Metadata = without("device_authorization_endpoint") },
 	"no-userinfo":    func(o *issuer.Options) { o.Metadata = without("userinfo_endpoint") },
