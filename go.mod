@@ -15,6 +15,7 @@ require (
 	golang.org/x/oauth2 v0.38.0 // its Token and TokenSource, at the seam to other code
 	golang.org/x/sys v0.50.0 // where Windows keeps what belongs to a user, and a terminal that shows nothing but still takes Ctrl-C
 	golang.org/x/term v0.48.0 // whether somebody is there, and a passphrase without an echo
+	rsc.io/qr v0.2.0 // the page of --device as a code for a telephone
 )
 
 // Only for tests.

@@ -36,6 +36,7 @@ func (p *program) showCodes(flow *grant.DeviceFlow) {
 		before(flow.Expiry), flow.VerificationURI, flow.UserCode)
 	if flow.VerificationURIComplete != "" {
 		p.say("This page has the code already; check that it shows the same:\n\n%s\n", flow.VerificationURIComplete)
+		p.showQR(flow.VerificationURIComplete)
 	}
 }
 

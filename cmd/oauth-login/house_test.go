@@ -19,7 +19,7 @@ func TestArrows(t *testing.T) {
 	allowed := map[string][]string{
 		module + "/cmd/oauth-login": {
 			module + "/grant", module + "/loopback", module + "/store", module + "/internal/issuer",
-			"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term", "golang.org/x/sys/unix", "golang.org/x/sys/windows",
+			"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term", "golang.org/x/sys/unix", "golang.org/x/sys/windows", "rsc.io/qr",
 		},
 		module + "/loopback": {module + "/grant", "github.com/go-chi/chi/v5", "github.com/pkg/browser"},
 		module + "/store": {

@@ -113,6 +113,13 @@ func (h *home) sitAtTerminal(t *testing.T, args ...string) (*terminal, *process)
 
 func (p *process) startAtTerminal(t *testing.T) *terminal {
 	t.Helper()
+	return p.startAt(t, 0, 0)
+}
+
+// startAt starts the command at a terminal of a size, 0 for one that has none to
+// tell.
+func (p *process) startAt(t *testing.T, rows, columns uint16) *terminal {
+	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -126,10 +133,15 @@ func (p *process) startAtTerminal(t *testing.T) *terminal {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { slave.Close() }) // as long as it is open, its state can be looked at
+	size := [4]uint16{rows, columns}
+	control(t, master, syscall.TIOCSWINSZ, unsafe.Pointer(&size))
 	p.cmd.ExtraFiles = []*os.File{slave}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 3}
 	if p.cmd.Stdin == os.Stdin {
 		p.cmd.Stdin = slave
+	}
+	if p.cmd.Stderr == os.Stderr {
+		p.cmd.Stderr = slave
 	}
 	tty := &terminal{master: master, before: stateOf(t, slave)}
 	p.start(t)
