@@ -49,7 +49,8 @@ type stepResult struct {
 }
 
 // runSteps does what the steps say with one Keychain, such as "save:hello",
-// "load", "size:1000", "delete", "probe" or "ready".
+// "load", "sealed:hello" (a record that proves itself), "size:1000", "delete", "probe"
+// or "ready".
 func runSteps(steps []string) {
 	k := &Keychain{Timeout: time.Second, PromptTimeout: 1500 * time.Millisecond}
 	ctx := context.Background()
@@ -72,6 +73,8 @@ func runSteps(steps []string) {
 			err = k.Delete(ctx, testKey)
 		case "save":
 			err = k.Save(ctx, testKey, []byte(argument))
+		case "sealed":
+			err = k.Save(ctx, testKey, recordOf(argument, 1500))
 		case "size":
 			err = saveAndLoad(ctx, &Keychain{Timeout: 20 * time.Second}, argument)
 		}
