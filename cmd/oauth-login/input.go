@@ -49,21 +49,25 @@ func (p *program) readCertificates(ctx context.Context, name string) (*x509.Cert
 	return roots, nil
 }
 
-// readInput reads a file, or standard input for "-". Both may be a pipe that
-// never ends. Nothing can interrupt a read of that, so it is left behind when ctx
-// ends, and the process with it.
+// readInput reads a file, or standard input for "-".
 func (p *program) readInput(ctx context.Context, name string) ([]byte, error) {
+	return interruptible(ctx, func() ([]byte, error) { return p.readAll(name) })
+}
+
+// interruptible reads what may be a pipe that never ends. Nothing can interrupt
+// that, so it is left behind when ctx ends, and the process with it.
+func interruptible(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
 	type outcome struct {
 		data []byte
 		err  error
 	}
-	read := make(chan outcome, 1)
+	done := make(chan outcome, 1)
 	go func() {
-		data, err := p.readAll(name)
-		read <- outcome{data, err}
+		data, err := read()
+		done <- outcome{data, err}
 	}()
 	select {
-	case o := <-read:
+	case o := <-done:
 		return o.data, o.err
 	case <-ctx.Done():
 		return nil, ctx.Err()

@@ -77,6 +77,8 @@ type program struct {
 	// unattended is set for a caller that wants no question asked, not even for a
 	// passphrase.
 	unattended bool
+	// ownWords is set for a caller to whom JSON on standard output is a mistake.
+	ownWords bool
 
 	clientSecret, storePassphrase grant.Secret   // from the environment
 	asking                        sync.WaitGroup // has the person at the terminal, which has to be restored
@@ -104,7 +106,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 		return ended.code
 	}
 	failure := describe(ctx, err)
-	p.reportFailure(failure, p.wants(args, "output", outputJSON))
+	p.reportFailure(failure, !p.ownWords && p.wants(args, "output", outputJSON))
 	return failure.code
 }
 

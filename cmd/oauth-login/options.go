@@ -58,8 +58,10 @@ type options struct {
 	minTTL      time.Duration
 	idToken     bool
 	format      string
-	apiVersion  string // of an ExecCredential
-	variable    string // that 'exec' sets
+	apiVersion  string   // of an ExecCredential
+	variable    string   // that 'exec' sets
+	hosts       []string // that the token is meant for
+	username    string   // beside a token that is shown as a password
 
 	given func(flag string) bool // on the command line, not in the environment
 }

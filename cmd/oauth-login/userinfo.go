@@ -17,14 +17,7 @@ import (
 
 // userinfo prints what the provider says about the person who is signed in.
 func (p *program) userinfo(ctx context.Context, o *options) error {
-	profile, err := p.selectProfile(ctx, o)
-	if err != nil {
-		return err
-	}
-	record, err := p.load(ctx, profile)
-	if isDamaged(err) || errors.Is(err, store.ErrNotFound) {
-		return loginRequired(profile, fmt.Errorf("%w at %s: %w", store.ErrLoginRequired, profile.Issuer, err))
-	}
+	profile, record, err := p.signedIn(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -37,6 +30,19 @@ func (p *program) userinfo(ctx context.Context, o *options) error {
 		return loginRequired(profile, forgotten(record, err))
 	}
 	return p.printUserinfo(o, info)
+}
+
+// signedIn returns the login that the flags name, as it is stored.
+func (p *program) signedIn(ctx context.Context, o *options) (store.Profile, *store.Record, error) {
+	profile, err := p.selectProfile(ctx, o)
+	if err != nil {
+		return profile, nil, err
+	}
+	record, err := p.load(ctx, profile)
+	if isDamaged(err) || isNotFound(err) {
+		err = loginRequired(profile, fmt.Errorf("%w at %s: %w", store.ErrLoginRequired, profile.Issuer, err))
+	}
+	return profile, record, err
 }
 
 // fetchUserinfo asks with the token that there is. One that was ended before its

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Credential helpers answer other programs, which ask for the password of a host.
+// A token goes to the hosts that the person has named for it, and to no other.
+
+func (o *options) hostFlags(f *pflag.FlagSet) {
+	f.StringArrayVar(&o.hosts, "for-host", nil, "`HOST[:PORT]` that the token is meant for, repeatable; required")
+	f.StringVar(&o.username, "username", "oauth2", "`NAME` to show beside the token, unless one is asked for")
+}
+
+func oneOperation(c *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return usageError("'oauth-login "+c.Name()+"' wants one operation, such as get", "'oauth-login "+c.Name()+" --help' shows how to set it up")
+	}
+	return nil
+}
+
+func (o *options) checkHosts() error {
+	const hint = "for example --for-host git.example"
+	if len(o.hosts) == 0 {
+		return usageError("--for-host is missing: a token goes to no host that it is not meant for", hint)
+	}
+	for _, host := range o.hosts {
+		if u, err := url.Parse("https://" + host); err != nil || u.Host != host || u.Hostname() == "" {
+			return usageError("--for-host wants the name of a host, with the port if it is not 443, not "+quoted(host), hint)
+		}
+	}
+	return nil
+}
+
+// meantFor reports whether a host is one of --for-host. 443 is the port of https.
+func (o *options) meantFor(host string) bool {
+	return slices.ContainsFunc(o.hosts, func(meant string) bool { return plainHost(meant) == plainHost(host) })
+}
+
+func plainHost(host string) string { return strings.TrimSuffix(strings.ToLower(host), ":443") }
+
+// replaceRefused replaces a token that a host has refused, if it is the one that is
+// stored. The login stays: a person who may not see one repository is signed in
+// all the same.
+func (p *program) replaceRefused(ctx context.Context, o *options, refused string) error {
+	profile, record, err := p.signedIn(ctx, o)
+	if err != nil {
+		return err
+	}
+	c, err := o.credential(record.Token)
+	if err != nil || refused != "" && refused != string(c.token) {
+		return err // it is another helper's, or replaced by now
+	}
+	source, err := p.storedSource(ctx, o, profile, record)
+	if err != nil {
+		return err
+	}
+	_, err = source.Refresh(ctx)
+	return loginRequired(profile, forgotten(record, err))
+}
