@@ -143,7 +143,11 @@ func (p *program) signIn(ctx context.Context, o *options, client *grant.Client, 
 	if err := p.chooseScopes(ctx, o, client, profile.Place); err != nil {
 		return nil, err
 	}
-	return source.SignIn(ctx)
+	token, err := source.SignIn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return token, o.checkUser(token) // another process may have signed in
 }
 
 // noIssuer says what is missing for a login.
@@ -272,39 +276,6 @@ func (p *program) loginSummary(profile store.Profile, token *grant.Token) loginJ
 		summary.Subject = token.IDToken.Subject
 	}
 	return summary
-}
-
-// account is the name by which the person knows the account, "" when nothing
-// but the subject is known.
-func account(token *grant.Token) string {
-	if token.IDToken == nil {
-		return ""
-	}
-	var claims struct {
-		Email    string `json:"email"`
-		Username string `json:"preferred_username"`
-		Name     string `json:"name"`
-	}
-	if token.IDToken.Claims(&claims) != nil {
-		return ""
-	}
-	for _, name := range []string{claims.Email, claims.Username, claims.Name} {
-		if name != "" {
-			return name
-		}
-	}
-	return ""
-}
-
-func who(token *grant.Token) string {
-	switch name := account(token); {
-	case token.IDToken == nil:
-		return ""
-	case name == "":
-		return " as " + token.IDToken.Subject
-	default:
-		return " as " + name + " (" + token.IDToken.Subject + ")"
-	}
 }
 
 func lifetime(token *grant.Token) string {

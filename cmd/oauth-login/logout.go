@@ -7,9 +7,11 @@ import (
 	"github.com/oauth-login/oauth-login/store"
 )
 
-// logout revokes the tokens of one login and deletes them. What cannot be
-// revoked is deleted all the same, and the person is told.
+// logout signs out of one login, or of all.
 func (p *program) logout(ctx context.Context, o *options) error {
+	if o.all {
+		return p.logoutAll(ctx, o)
+	}
 	profile, err := p.selectProfile(ctx, o)
 	if err != nil {
 		return err
@@ -17,8 +19,28 @@ func (p *program) logout(ctx context.Context, o *options) error {
 	if profile.Place.Store == noStore {
 		return notSignedIn("nothing is stored with --store none")
 	}
+	if err := p.signOut(ctx, o, profile); err != nil {
+		return err
+	}
+	if o.output == outputJSON {
+		return p.printJSON(signedOut(profile))
+	}
+	return nil
+}
+
+func signedOut(profile store.Profile) map[string]string {
+	report := map[string]string{"issuer": profile.Issuer, "client_id": profile.ClientID, "state": "signed_out"}
+	if profile.Name != "" {
+		report["profile"] = profile.Name
+	}
+	return report
+}
+
+// signOut revokes the tokens of one login and deletes them. What cannot be
+// revoked is deleted all the same, and the person is told.
+func (p *program) signOut(ctx context.Context, o *options, profile store.Profile) error {
 	var ending *endSession
-	err = p.remove(ctx, o, profile, func(ctx context.Context, client *grant.Client, token *grant.Token) {
+	err := p.remove(ctx, o, profile, func(ctx context.Context, client *grant.Client, token *grant.Token) {
 		if err := revoke(ctx, client, token); err != nil {
 			p.warning("the tokens could not be revoked and stay valid until they expire: %v", err)
 		}
@@ -33,12 +55,7 @@ func (p *program) logout(ctx context.Context, o *options) error {
 	}
 	p.say("Signed out of %s; the tokens are deleted from the %s", profile.Issuer, p.storeName(profile.Place))
 	if ending != nil {
-		if err := p.endSession(ctx, o, ending); err != nil {
-			return err
-		}
-	}
-	if o.output == outputJSON {
-		return p.printJSON(map[string]string{"issuer": profile.Issuer, "client_id": profile.ClientID, "state": "signed_out"})
+		return p.endSession(ctx, o, ending)
 	}
 	return nil
 }
@@ -51,7 +68,9 @@ func (p *program) remove(ctx context.Context, o *options, profile store.Profile,
 	if err != nil {
 		return err
 	}
+	read := false
 	err = p.stored(o, profile, where).SignOut(ctx, func(ctx context.Context, record *store.Record) error {
+		read = true
 		client, err := p.storedClient(ctx, o, profile, record)
 		if err != nil {
 			p.warning("the tokens could not be revoked and stay valid until they expire: %v", err)
@@ -62,6 +81,9 @@ func (p *program) remove(ctx context.Context, o *options, profile store.Profile,
 	})
 	if err != nil && !isNotFound(err) {
 		return err
+	}
+	if err == nil && !read {
+		p.warning("the tokens could not be read, and so not be revoked; they stay valid until they expire")
 	}
 	rest, release := grace(ctx) // the tokens are gone already
 	defer release()

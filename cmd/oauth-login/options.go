@@ -54,6 +54,8 @@ type options struct {
 	store, storeIdentity, storePassphraseFile string
 
 	endSession  bool
+	all, yes    bool
+	expectUser  string
 	interactive bool
 	minTTL      time.Duration
 	idToken     bool
@@ -87,6 +89,7 @@ func (o *options) loginFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.audience, "audience", "", "`AUDIENCE` to ask for, as some providers know it")
 	f.StringArrayVar(&o.resources, "resource", nil, "`URI` of a resource that the token is for, repeatable; alone it finds the issuer")
 	f.StringVar(&o.prompt, "prompt", "", "`WHAT` the provider should show: login, consent, select_account or none")
+	o.userFlag(f)
 	f.StringVar(&o.loginHint, "login-hint", "", "`ACCOUNT` that the provider should suggest")
 	f.IntVar(&o.maxAge, "max-age", noMaxAge, "sign in again if the last time was more than `SECONDS` ago")
 	f.Lookup("max-age").DefValue = "0" // so that no default is shown
@@ -116,10 +119,13 @@ func (o *options) tokenFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.interactive, "interactive", false, "sign in with the browser when a login is needed")
 	f.DurationVar(&o.minTTL, "min-ttl", 30*time.Second, "how long the token must live at least")
 	f.BoolVar(&o.idToken, "id-token", false, "the ID token in place of the access token")
+	o.userFlag(f)
 	o.receiverFlags(f)
 }
 
 func (o *options) logoutFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.all, "all", false, "every login of yours; asks at the terminal first")
+	f.BoolVar(&o.yes, "yes", false, "do not ask, with --all")
 	f.BoolVar(&o.endSession, "end-session", false, "sign out at the provider too, with the browser")
 	f.StringVar(&o.browser, "browser", "", "`COMMAND` that opens the browser; %s stands for the URL")
 	f.BoolVar(&o.noBrowser, "no-browser", false, "open no browser, only print the URL")

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +38,10 @@ func (p *program) source(o *options, client *grant.Client, profile store.Profile
 		receiver.Notify = p.notifier(ctx, o, client)
 		receiver.Save = func(ctx context.Context, token *grant.Token) error {
 			p.emit(event{Event: "exchanged"})
+			if err := o.checkUser(token); err != nil {
+				forget(ctx, client, token)
+				return err
+			}
 			if err := p.enlist(ctx, profile, func() error { return save(ctx, token) }); err != nil {
 				return err
 			}
@@ -82,6 +87,10 @@ func (s *source) Refresh(ctx context.Context) (*grant.Token, error) {
 // the browser may not have its page yet.
 func (s *source) settled(ctx context.Context, call func(context.Context) (*grant.Token, error)) (*grant.Token, error) {
 	token, err := call(ctx)
+	if errors.Is(err, errOtherUser) { // to speak of saving would mislead
+		other, _ := errors.AsType[*commandError](err)
+		return nil, other
+	}
 	if ctx.Err() == nil {
 		return token, err
 	}

@@ -242,3 +242,41 @@ func (tty *terminal) write(t *testing.T, text string) {
 }
 
 func (tty *terminal) text() string { return tty.shown.String() }
+
+// TestLogoutOfAllIsAskedFor: at the terminal, whatever the standard streams are,
+// and not at all without one.
+func TestLogoutOfAllIsAskedFor(t *testing.T) {
+	provider := startProvider(t, &issuer.Options{})
+	h := newHome(t)
+	for _, profile := range []string{"home", "work"} {
+		if p := h.run(t, "--issuer", provider.URL(), "--client-id", "cli", "--profile", profile); p.cmd.ProcessState.ExitCode() != exitDone {
+			t.Fatalf("login:\n%s", &p.stderr)
+		}
+	}
+	const question = "Sign out of all 2? [y/N] "
+	for answer, code := range map[string]int{"n\n": exitRefused, "\n": exitRefused, "yess\n": exitRefused, "\x04": exitRefused, "\x03": exitInterrupted} {
+		tty, p := h.startAtTerminal(t, "logout", "--all")
+		tty.expect(t, question)
+		if shown := tty.text(); !strings.Contains(shown, "--profile home") || !strings.Contains(shown, "--profile work") {
+			t.Errorf("the terminal does not show the logins, but\n%s", shown)
+		}
+		tty.write(t, answer)
+		p.expect(t, code, time.Second)
+	}
+	p := h.command(t, "logout", "--all")
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	p.start(t)
+	p.expect(t, exitUsage, time.Second)
+	if !strings.Contains(p.stderr.String(), "hint: add --yes") {
+		t.Errorf("without a terminal:\n%s", &p.stderr)
+	}
+	if n := provider.Requests("revoke"); n != 0 {
+		t.Errorf("%d tokens were revoked without a yes", n)
+	}
+	tty, p := h.startAtTerminal(t, "logout", "--all")
+	tty.expect(t, question)
+	tty.write(t, "Yes\n")
+	if code := p.wait(t); code != exitDone || provider.Requests("revoke") != 2 {
+		t.Errorf("exit code %d, %d revoked\n%s", code, provider.Requests("revoke"), &p.stderr)
+	}
+}

@@ -25,10 +25,21 @@ func (p *program) token(ctx context.Context, o *options) error {
 	return p.printToken(o, token)
 }
 
-// validToken returns the token of the login that the flags name, from the store,
-// by refreshing, or with --interactive by signing in. An error that comes with a
-// token means that it is good and could not be saved.
+// validToken returns the token of the login that the flags name. An error that
+// comes with a token means that it is good and could not be saved.
 func (p *program) validToken(ctx context.Context, o *options) (*grant.Token, error) {
+	token, err := p.findToken(ctx, o)
+	if token == nil {
+		return nil, err
+	}
+	if other := o.checkUser(token); other != nil {
+		return nil, other
+	}
+	return token, err
+}
+
+// findToken looks into the store, refreshes, or with --interactive signs in.
+func (p *program) findToken(ctx context.Context, o *options) (*grant.Token, error) {
 	profile, err := p.selectProfile(ctx, o)
 	if err != nil {
 		return nil, err
