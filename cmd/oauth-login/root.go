@@ -143,7 +143,7 @@ again. Every step says what happens.`,
 		Args:  noArguments,
 		RunE:  func(*cobra.Command, []string) error { return p.version(o) },
 	}
-	return []*cobra.Command{login, token, p.execCommand(o), status, userinfo, logout, p.gitCommand(o), demo, version}
+	return []*cobra.Command{login, token, p.execCommand(o), status, userinfo, logout, p.gitCommand(o), p.dockerCommand(o), demo, version}
 }
 
 func noArguments(c *cobra.Command, args []string) error {
