@@ -270,3 +270,11 @@ func TestProtectedResourceEndsWithItsContext(t *testing.T) {
 		}
 	})(t)
 }
+
+// The options may be left out.
+func TestProtectedResourceWithoutOptions(t *testing.T) {
+	_, err := grant.DiscoverProtectedResource(t.Context(), "http://127.0.0.1/v1", nil)
+	wantOutcome(t, err, notHTTPS)
+	_, err = grant.DiscoverProtectedResourceAt(t.Context(), "http://127.0.0.1/v1", "http://127.0.0.1/meta", nil)
+	wantOutcome(t, err, notHTTPS)
+}
