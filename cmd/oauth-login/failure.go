@@ -96,7 +96,8 @@ func classify(ctx context.Context, err error) (code int, hints []string) {
 		return exitStoreUnavailable, []string{"update oauth-login; the login is left as it is"}
 	}
 	if _, ok := errors.AsType[*loopback.TimeoutError](err); ok {
-		return exitTimeout, []string{"run the command again and finish in the browser; --timeout 15m waits longer"}
+		return exitTimeout, []string{"run the command again and finish in the browser; --timeout 15m waits longer",
+			"register the redirect URI of this client, if the provider shows an error: 'oauth-login --verbose' says which"}
 	}
 	if _, ok := errors.AsType[*loopback.BindError](err); ok {
 		return exitFailure, []string{"choose other ports with --port 8000,18000, or leave --port out for any free one"}

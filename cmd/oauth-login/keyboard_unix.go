@@ -99,9 +99,29 @@ func (k *keyboard) pause(ctx context.Context) {
 	}
 }
 
+// discard reads what was typed until nothing comes for a while: a terminal does
+// not take in the whole of a long paste at once, and to flush it is not enough.
+func (k *keyboard) discard(quiet time.Duration) {
+	buffer := make([]byte, 4096)
+	for left := maxPaste; left > 0 && k.ours(); {
+		watched := []unix.PollFd{{Fd: int32(k.fd), Events: unix.POLLIN}}
+		if n, err := unix.Poll(watched, int(quiet.Milliseconds())); errors.Is(err, unix.EINTR) {
+			continue
+		} else if n <= 0 {
+			return
+		}
+		n, err := unix.Read(k.fd, buffer)
+		if n <= 0 && !errors.Is(err, unix.EINTR) {
+			return
+		}
+		left -= max(0, n)
+	}
+}
+
 // close restores the terminal, and discards what was typed and not read.
 func (k *keyboard) close() {
 	k.stop()
+	k.discard(0)
 	if k.ours() {
 		_ = unix.IoctlSetTermios(k.fd, setTermiosFlush, k.before) // a terminal that is gone needs none
 	}

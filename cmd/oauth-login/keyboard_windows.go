@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"time"
 
 	"golang.org/x/sys/windows"
 )
@@ -56,6 +57,9 @@ func (k *keyboard) read(ctx context.Context, buffer []byte) (int, error) {
 		return 0, ctx.Err()
 	}
 }
+
+// discard is for terminals that do not take in a long paste at once.
+func (k *keyboard) discard(time.Duration) {}
 
 // close restores the console, and discards what was typed and not read.
 func (k *keyboard) close() {

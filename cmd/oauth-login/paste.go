@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 
@@ -17,6 +18,9 @@ import (
 
 // maxPaste is how much of a line is kept, in bytes. No answer is as long.
 const maxPaste = 64 << 10
+
+// restOfPaste is how long a terminal may take between two parts of a paste.
+const restOfPaste = 20 * time.Millisecond
 
 // paste returns what reads addresses from the terminal, nil where nobody sits at
 // one or no address will have the answer.
@@ -50,6 +54,7 @@ func (p *program) readPastes(ctx context.Context, in *os.File, submit func(strin
 		}
 		for _, address := range typing.add(buffer[:n]) {
 			if err := submit(address); err == nil {
+				keys.discard(restOfPaste)
 				return
 			} else if ctx.Err() == nil {
 				p.pasteRefused(err)

@@ -88,11 +88,14 @@ func TestPaste(t *testing.T) {
 		t.Fatalf("%d token requests", n)
 	}
 	// More than a terminal's line can have, and a mistake that is rubbed out.
-	tty.write(t, "mistake\x15"+answer+"&x="+strings.Repeat("x", 8<<10)+"y\x7f\nleft over\n")
+	tty.write(t, "mistake\x15"+answer+"&x="+strings.Repeat("x", 8<<10)+"y\x7f\n"+strings.Repeat("echo left over\n", 700))
 	if code := p.wait(t); code != exitDone || !strings.Contains(p.stderr.String(), "Signed in as ada") {
 		t.Errorf("exit code %d\n%s", code, &p.stderr)
 	}
 	tty.restored(t)
+	if n := tty.unread(t); n != 0 {
+		t.Errorf("%d bytes are left for a shell to run", n)
+	}
 	for where, text := range map[string]string{"the terminal": tty.text(), "standard error": p.stderr.String(), "standard output": p.stdout.String()} {
 		if strings.Contains(text, code) {
 			t.Errorf("%s has the code", where)
