@@ -35,7 +35,12 @@ func TestMain(m *testing.M) {
 
 // scriptedCommand is the command with a keychain made of files.
 func scriptedCommand() {
-	os.Exit(newProgram(fileKeychain(os.Getenv("FAKE_KEYCHAIN"))).run(untilInterrupted(), os.Args[1:]))
+	p := newProgram(fileKeychain(os.Getenv("FAKE_KEYCHAIN")))
+	if err := witness(p, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(p.run(untilInterrupted(), os.Args[1:]))
 }
 
 // fakeBrowser is a browser and the person in front of it. What the last page
@@ -48,6 +53,11 @@ func fakeBrowser() {
 	arguments := []byte(strings.Join(os.Args, "\n"))
 	if err := os.WriteFile(filepath.Join(os.Getenv("WORK"), "browser-arguments"), arguments, 0o600); err != nil {
 		os.Exit(1)
+	}
+	if dir := os.Getenv("WITNESS"); dir != "" {
+		if err := noteArguments(dir, os.Args[1:]); err != nil {
+			os.Exit(1)
+		}
 	}
 	visitor := &issuer.Visitor{Deny: os.Getenv("FAKE_BROWSER") == "deny"}
 	last, err := visitor.Visit(context.Background(), os.Args[1])
@@ -137,7 +147,7 @@ func TestScripts(t *testing.T) {
 				env.Setenv(name, value)
 			}
 			env.Values[issuerSlot{}] = new(*issuer.Issuer)
-			return errors.Join(writeIdentity(filepath.Join(env.WorkDir, "key")), writeIdentity(filepath.Join(env.WorkDir, "other")),
+			return errors.Join(watch(env), writeIdentity(filepath.Join(env.WorkDir, "key")), writeIdentity(filepath.Join(env.WorkDir, "other")),
 				writeKeys(filepath.Join(env.WorkDir, "keys")))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -213,6 +223,8 @@ func startIssuer(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("ISSUER", provider.URL())
 	ts.Setenv("API", provider.ResourceURL())
 	*ts.Value(issuerSlot{}).(**issuer.Issuer) = provider
+	all := ts.Value(issuersSlot{}).(*[]*issuer.Issuer)
+	*all = append(*all, provider)
 }
 
 // checkExitCode: code N command args... runs a command and compares its exit
