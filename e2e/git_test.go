@@ -23,7 +23,7 @@ func TestGit(t *testing.T) {
 	get(t, signInByHand(t, running.url(t), person{Login: "alice"}))
 	running.wait(t).expect(t, exitDone)
 	token := func() string { return strings.TrimSpace(c.run(t, "token").stdout) }
-	host := startGitHost(t, func(token string) bool { status, _ := p.userinfo(t, token); return status == http.StatusOK })
+	host := startGitHost(t, p.Issuer, func(token string) bool { status, _ := p.userinfo(t, token); return status == http.StatusOK })
 
 	first := token()
 	if out, err := host.clone(t, c, host.name); err != nil {
@@ -45,7 +45,7 @@ func TestGit(t *testing.T) {
 		t.Errorf("with the new token: %v\n%s", err, out)
 	}
 
-	other, before := startGitHost(t, func(string) bool { return true }), token()
+	other, before := startGitHost(t, p.Issuer, func(string) bool { return true }), token()
 	if _, err := other.clone(t, c, host.name); err == nil || len(other.shown()) != 0 {
 		t.Errorf("another host: %v, was shown %d passwords", err, len(other.shown()))
 	}
@@ -62,6 +62,7 @@ func TestGit(t *testing.T) {
 // A gitHost serves one private repository to those who show a good token as a password.
 type gitHost struct {
 	name    string // host and port
+	issuer  string // of the tokens
 	ca      string // file
 	good    func(token string) bool
 	handler cgi.Handler
@@ -73,7 +74,7 @@ type gitHost struct {
 
 const secretFile = "plans.txt"
 
-func startGitHost(t *testing.T, good func(string) bool) *gitHost {
+func startGitHost(t *testing.T, issuer string, good func(string) bool) *gitHost {
 	t.Helper()
 	root := t.TempDir()
 	a := newAuthority(t)
@@ -81,7 +82,7 @@ func startGitHost(t *testing.T, good func(string) bool) *gitHost {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gitHost{ca: filepath.Join(root, "ca.pem"), good: good}
+	g := &gitHost{issuer: issuer, ca: filepath.Join(root, "ca.pem"), good: good}
 	if err := os.WriteFile(g.ca, a.cert, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +140,7 @@ func (g *gitHost) clone(t *testing.T, c *command, meant string) (string, error) 
 	t.Helper()
 	into := filepath.Join(t.TempDir(), "clone")
 	cmd := exec.CommandContext(t.Context(), "git", "-c", "http.sslCAInfo="+g.ca, "-c", "credential.helper=",
-		"-c", "credential.helper=!"+c.path+" git-credential --for-host "+meant, "clone", "-q", "https://"+g.name+"/private.git", into)
+		"-c", "credential.helper=!"+c.path+" git-credential --issuer "+g.issuer+" --for-host "+meant, "clone", "-q", "https://"+g.name+"/private.git", into)
 	cmd.Env = append(c.env, "GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "NO_PROXY=*", "no_proxy=*")
 	out, err := cmd.CombinedOutput()
 	if err == nil {

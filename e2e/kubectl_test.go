@@ -28,7 +28,7 @@ func TestKubectl(t *testing.T) {
 		for flag, want := range map[string]string{"--id-token": id.stdout, "--id-token=false": access.stdout} {
 			t.Run(version+flag, func(t *testing.T) {
 				cluster := startCluster(t)
-				stdout, stderr, err := cluster.kubectl(t, c, version, "token", "--format", "exec-credential", flag)
+				stdout, stderr, err := cluster.kubectl(t, c, version, "token", "--format", "exec-credential", "--issuer", p.Issuer, flag)
 				if err != nil || !strings.Contains(stdout, cluster.version()) {
 					t.Fatalf("%v\n%s%s", err, stdout, stderr)
 				}

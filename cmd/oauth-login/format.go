@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -47,7 +48,8 @@ Kubernetes clusters that use OpenID Connect want the ID token. In a kubeconfig:
       exec:
         apiVersion: client.authentication.k8s.io/v1
         command: oauth-login
-        args: [token, --format, exec-credential, --id-token, --issuer, URL, --client-id, ID]
+        args: [token, --format, exec-credential, --id-token,
+               --issuer, URL, --client-id, ID]
         interactiveMode: IfAvailable`
 
 func (o *options) formatFlags(f *pflag.FlagSet) {
@@ -71,7 +73,7 @@ func (p *program) checkFormat(o *options) error {
 	case formatEnv:
 		return o.checkVariable()
 	case formatExecCredential:
-		return p.readExecInfo(o)
+		return cmp.Or(o.checkLogin(), p.readExecInfo(o))
 	default:
 		return usageError("--format is raw, header, curl, env, json or exec-credential, not "+quoted(o.format), "")
 	}

@@ -73,7 +73,7 @@ func TestExecInfo(t *testing.T) {
 		{`{`, "", true, false},
 	} {
 		p := &program{getenv: func(string) string { return tt.info }}
-		o := &options{format: formatExecCredential, interactive: true}
+		o := &options{format: formatExecCredential, interactive: true, given: func(flag string) bool { return flag == "issuer" }}
 		if err := p.checkFormat(o); (err != nil) != (tt.version == "") {
 			t.Errorf("%s: %v", tt.info, err)
 		} else if err == nil && (o.apiVersion != tt.version || o.interactive != tt.interactive || p.unattended != tt.unattended) {

@@ -18,7 +18,8 @@ git:
 
   [credential "https://git.example"]
       helper =
-      helper = "!oauth-login git-credential --for-host git.example --issuer URL --client-id ID"
+      helper = "!oauth-login git-credential --for-host git.example \
+                --issuer URL --client-id ID"
 
 'get' prints a token that is valid, refreshing it first where it has to. No
 browser is opened, unless --interactive is given. 'erase', with which git says

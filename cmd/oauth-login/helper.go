@@ -25,7 +25,21 @@ func oneOperation(c *cobra.Command, args []string) error {
 	return nil
 }
 
+// checkLogin demands that the login is named. A helper stays in a configuration for
+// years, and the last login, which other verbs use, is another one tomorrow: its
+// token would go to a host that it is not meant for.
+func (o *options) checkLogin() error {
+	if o.given("issuer") || o.given("profile") {
+		return nil
+	}
+	return usageError("--issuer or --profile is missing: a helper has to name its login, as the last one may be another by then",
+		"'oauth-login status' shows the logins that there are")
+}
+
 func (o *options) checkHosts() error {
+	if err := o.checkLogin(); err != nil {
+		return err
+	}
 	const hint = "for example --for-host git.example"
 	if len(o.hosts) == 0 {
 		return usageError("--for-host is missing: a token goes to no host that it is not meant for", hint)

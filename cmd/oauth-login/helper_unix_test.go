@@ -20,12 +20,12 @@ func TestLoginRequiredAtOnce(t *testing.T) {
 	commands := []struct{ stdin, args string }{
 		{"", "token"},
 		{"", "token --id-token"},
-		{"", "token --format exec-credential"},
+		{"", "token --format exec-credential --issuer URL"},
 		{"", "token --output json"},
 		{"", "exec -- sh -c exit"},
 		{"", "userinfo"},
-		{attributes, "git-credential --for-host git.example get"},
-		{"git.example", "docker-credential --for-host git.example get"},
+		{attributes, "git-credential --for-host git.example --issuer URL get"},
+		{"git.example", "docker-credential --for-host git.example --issuer URL get"},
 	}
 	never, expired := newHome(t), newHome(t)
 	if p := expired.run(t, "--issuer", provider.URL(), "--client-id", "cli", "--scope", "openid"); p.cmd.ProcessState.ExitCode() != exitDone {
@@ -35,7 +35,7 @@ func TestLoginRequiredAtOnce(t *testing.T) {
 	opened := provider.Requests("authorize")
 	for _, h := range []*home{never, expired} {
 		for _, command := range commands {
-			p := h.command(t, strings.Fields(command.args)...)
+			p := h.command(t, strings.Fields(strings.ReplaceAll(command.args, "URL", provider.URL()))...)
 			p.cmd.Stdin = strings.NewReader(command.stdin)
 			p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 			p.start(t)
