@@ -17,6 +17,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -33,7 +35,23 @@ func main() {
 	keychain := &store.Keychain{PromptTimeout: promptTimeout(os.Stdin, os.Stderr)}
 	p := newProgram(keychain)
 	keychain.Waiting = p.keychainIsSlow
-	os.Exit(p.run(untilInterrupted(), os.Args[1:]))
+	ctx, args := context.Background(), os.Args[1:]
+	if !endsAtOnce(args) {
+		ctx = untilInterrupted()
+	}
+	os.Exit(p.run(ctx, args))
+}
+
+// endsAtOnce reports whether there is nothing to interrupt or to tidy up, so that
+// signals may do what they do by themselves.
+func endsAtOnce(args []string) bool {
+	switch len(args) {
+	case 1:
+		return slices.Contains([]string{"version", "help", "--help", "-h"}, args[0])
+	case 2:
+		return args[0] == "help" || args[0] == "version" || args[1] == "--help" && !strings.HasPrefix(args[0], "-")
+	}
+	return false
 }
 
 // untilInterrupted returns a context that ends with Ctrl-C, or when the terminal
@@ -93,7 +111,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 	if p.wants(args, "events", eventsJSON) {
 		p.events = newEvents(p.err)
 	}
-	root := p.rootCommand(&options{})
+	root := p.commandFor(args, &options{})
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	p.asking.Wait() // when ctx ends, so does asking, but not before ExecuteContext perhaps

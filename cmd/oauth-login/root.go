@@ -18,8 +18,28 @@ The three commands that most people need:
 
 No account yet? 'oauth-login demo' signs in to a provider of its own.`
 
+// commandFor builds the tree of verbs, as far as the arguments need it. Most of
+// the time that `version` takes is that of building the whole tree.
+func (p *program) commandFor(args []string, o *options) *cobra.Command {
+	if len(args) > 0 && args[0] == "version" {
+		root := p.bareCommand(o)
+		root.AddCommand(p.versionVerb(o))
+		return root
+	}
+	return p.rootCommand(o)
+}
+
 // rootCommand builds the tree of verbs. Without a verb, the command signs in.
 func (p *program) rootCommand(o *options) *cobra.Command {
+	root := p.bareCommand(o)
+	o.loginFlags(root.Flags())
+	root.AddCommand(p.verbs(o, root.RunE)...)
+	refuseNonsense(root)
+	return root
+}
+
+// bareCommand is the root with what all verbs share.
+func (p *program) bareCommand(o *options) *cobra.Command {
 	root := &cobra.Command{
 		Use:               "oauth-login",
 		Short:             "Sign in from a terminal",
@@ -41,14 +61,10 @@ func (p *program) rootCommand(o *options) *cobra.Command {
 		}
 		return o.resolve()
 	}
-	o.loginFlags(root.Flags())
-
-	root.AddCommand(p.verbs(o, root.RunE)...)
 	root.PersistentFlags().StringVar(&o.output, "output", outputText, "`format` of what goes to standard output: text or json")
 	root.PersistentFlags().StringVar(&o.events, "events", "", "`FORMAT` of events on standard error, in place of text: json")
 	root.PersistentFlags().StringVar(&o.lockDir, "lock-dir", "", "`DIR` of the locks that keep processes apart; default: one of this user's")
 	root.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say more about each step")
-	refuseNonsense(root)
 	return root
 }
 
@@ -137,13 +153,16 @@ again. Every step says what happens.`,
 		RunE: func(c *cobra.Command, _ []string) error { return p.demo(c.Context(), o) },
 	}
 	o.demoFlags(demo.Flags())
-	version := &cobra.Command{
+	return []*cobra.Command{login, token, p.execCommand(o), status, userinfo, logout, p.gitCommand(o), p.dockerCommand(o), demo, p.versionVerb(o)}
+}
+
+func (p *program) versionVerb(o *options) *cobra.Command {
+	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  noArguments,
 		RunE:  func(*cobra.Command, []string) error { return p.version(o) },
 	}
-	return []*cobra.Command{login, token, p.execCommand(o), status, userinfo, logout, p.gitCommand(o), p.dockerCommand(o), demo, version}
 }
 
 func noArguments(c *cobra.Command, args []string) error {
