@@ -30,6 +30,7 @@ type Flow struct {
 	dpop   *DPoP              // nil for none
 	secret func() flowSecrets // in a function, so that no way of printing shows them
 	spent  atomic.Bool
+	spare  atomic.Pointer[spare] // nil unless KeepWarm runs
 }
 
 type flowSecrets struct{ state, nonce, verifier string }
@@ -160,9 +161,9 @@ func (f *Flow) Ours(params url.Values) bool {
 func (f *Flow) made() bool { return f != nil && f.secret != nil }
 
 // Warm fetches the keys of the issuer (OpenID Connect Discovery 1.0, section
-// 3), so that neither they nor the connection cost time later. Call it when the
-// browser is on its way, and wait for it to return. It is best effort: what
-// fails here is tried again by Exchange.
+// 3), so that they cost no time later. Call it when the browser is on its way, and wait
+// for it to return; KeepWarm does this and more. It is best effort: what fails
+// here is tried again by Exchange.
 func (f *Flow) Warm(ctx context.Context) {
 	if f.made() && (f.client.signedIDToken() || f.client.signedResponse()) {
 		keys := keySource{httpClient: f.client.httpClient(nil), insecure: f.client.AllowInsecureRequests}
@@ -210,9 +211,11 @@ func (f *Flow) exchange(ctx context.Context, params url.Values, secrets flowSecr
 	defer beside.Wait()
 	defer cancel()
 	beside.Go(func() { f.Warm(besideCtx) }) // the keys beside the token request, unless they are here
+	httpClient, done := f.tokenClient()
+	defer done()
 	return withNonce(f.dpop, func() (*Token, error) {
 		opts := f.client.tokenOptions()
-		opts.DPoP = f.dpop
+		opts.DPoP, opts.HTTPClient = f.dpop, httpClient
 		resp, err := AuthorizationCodeGrantRequest(ctx, f.as, f.client, callback, f.RedirectURI, secrets.verifier, opts)
 		if err != nil {
 			return nil, err

@@ -38,6 +38,10 @@
 // discarded, and it stays open when the program is interrupted. A browser that
 // cannot be opened is an event, not an error: the person has the URL.
 //
+// Meanwhile a connection to the token endpoint is kept open, without a request on
+// it, so that the tokens come one round trip after the redirect: see
+// grant.Flow.KeepWarm.
+//
 // A browser on another machine ends up at a redirect URI that does not answer
 // there, with the redirect in its address bar. Options.Paste takes that address
 // from the person, through the same checks.
@@ -156,7 +160,7 @@ func Login(ctx context.Context, client *grant.Client, opts *Options) (*grant.Tok
 	besideCtx, stop := context.WithCancel(ctx)
 	defer stop()
 	beside.Go(func() { openBrowser(besideCtx, opts, flow.URL, notify) })
-	beside.Go(func() { flow.Warm(besideCtx) })
+	beside.Go(func() { flow.KeepWarm(besideCtx) })
 
 	var token *grant.Token
 	err = server.Receive(ctx, flow.Ours, func(ctx context.Context, params url.Values) (err error) {

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -203,6 +205,33 @@ func TestOneRoundTrip(t *testing.T) {
 	}
 	if best < delay || best > delay*3/2 {
 		t.Errorf("from the redirect to the saved token: %v, want less than 1.5 times %v", best, delay)
+	}
+}
+
+// TestConnectionWaits: the connection for the token request is there before the
+// redirect is, and the request takes it.
+func TestConnectionWaits(t *testing.T) {
+	s := startToy(t, nil)
+	var dials atomic.Int32
+	s.client.HTTPClient = &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			dials.Add(1)
+			return conn, err
+		},
+	}}
+	l := start(t.Context(), t, s.client, nil)
+	for deadline := time.Now().Add(10 * time.Second); dials.Load() == 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(50 * time.Millisecond) // from the dial to the connection that is ready
+	if n := dials.Load(); n != 1 {
+		t.Fatalf("%d connections before the redirect", n)
+	}
+	browse(t, l.callback(t))
+	l.succeed(t)
+	if n := dials.Load(); n != 1 || s.tokens.Load() != 1 {
+		t.Errorf("%d connections, %d token requests", n, s.tokens.Load())
 	}
 }
 
