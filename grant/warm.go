@@ -22,8 +22,9 @@ const (
 
 // KeepWarm is Warm, and keeps a connection to the token endpoint open until ctx
 // ends, for five minutes at most, so that Exchange has to wait for the answer
-// alone, however long the person takes: servers close connections that nothing
-// is sent on, many of them after 5 seconds. No request is sent for that; a
+// alone, however long the person takes: "Servers will usually have some timeout
+// value beyond which they will no longer maintain an inactive connection" (RFC
+// 9112, section 9.5), and 5 seconds are common. No request is sent for that; a
 // connection that the server closes is replaced, and before it does so from the
 // second time on. Run it on a goroutine of its own while the person signs in,
 // and wait for it to return.
