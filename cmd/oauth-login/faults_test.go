@@ -14,6 +14,23 @@ import (
 // The faults and other peculiarities of a provider that a script can ask for.
 var faults = map[string]func(*issuer.Options){
 	"short-lived": func(o *issuer.Options) { o.AccessTokenTTL = time.Second },
+	"fewer-scopes": func(o *issuer.Options) {
+		o.Token = func(_ *http.Request, status int, body map[string]any) (int, map[string]any) {
+			body["scope"] = "openid email"
+			return status, body
+		}
+	},
+	"no-revocation": func(o *issuer.Options) {
+		o.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.HasSuffix(r.URL.Path, "/revoke") {
+					w.WriteHeader(http.StatusServiceUnavailable)
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
+	},
 	"short-id-tokens": func(o *issuer.Options) {
 		o.IDToken = func(_, claims map[string]any) { claims["exp"] = time.Now().Add(2 * time.Second).Unix() }
 	},

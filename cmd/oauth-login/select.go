@@ -102,6 +102,14 @@ func loginCommand(profile store.Profile) string {
 	return command
 }
 
+// tokenCommand is the command that refreshes a login.
+func tokenCommand(profile store.Profile) string {
+	if profile.Default {
+		return "oauth-login token"
+	}
+	return "oauth-login token " + commandLines([]store.Profile{profile})[0]
+}
+
 // loginRequired adds the exact command to an error that asks for a login.
 func loginRequired(profile store.Profile, err error) error {
 	if !errors.Is(err, store.ErrLoginRequired) {

@@ -140,7 +140,7 @@ func (p *program) inspect(ctx context.Context, profile store.Profile) (loginJSON
 	case record.Token.Valid(0):
 		login.State = stateValid
 	case record.Token.RefreshToken != "":
-		login.State, login.Repair = stateRefreshable, "oauth-login token"
+		login.State, login.Repair = stateRefreshable, tokenCommand(profile)
 	default:
 		login.State, login.Repair = stateExpired, loginCommand(profile)
 	}
