@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/oauth-login/oauth-login/grant"
 	"github.com/oauth-login/oauth-login/loopback"
@@ -135,6 +136,32 @@ func TestPasteEnds(t *testing.T) {
 	if submit := <-board.submit; submit(l.callback(t)) == nil || provider.tokens.Load() != 0 {
 		t.Error("the answer was taken when the login had ended")
 	}
+}
+
+// TestPasteEndsWithPanic: also then, Paste can give back what it has taken.
+func TestPasteEndsWithPanic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		opts, board := pasteInto(&loopback.Options{Notify: func(e loopback.Event) {
+			if e.Kind == loopback.Waiting {
+				panic("a mistake of the program")
+			}
+		}})
+		receiver, err := loopback.NewReceiver("https://cli.example/back", opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if recover() == nil {
+				t.Error("there was no panic")
+			}
+			select {
+			case <-board.ended:
+			default:
+				t.Error("Paste goes on")
+			}
+		}()
+		_ = receiver.Receive(t.Context(), func(url.Values) bool { return false }, func(context.Context, url.Values) error { return nil })
+	})
 }
 
 // TestPasteOfRefusal: the person can bring a no as well.

@@ -210,6 +210,7 @@ func (r *Receiver) receive(ctx context.Context, a *attempt, finish func(context.
 	outcome := Failed // of a finish that does not return
 	defer func() { a.finish(outcome) }()
 	stop := r.pasting(ctx, a)
+	defer stop() // a second time does nothing
 	got, err := r.await(ctx, a)
 	stop()
 	if err != nil {
