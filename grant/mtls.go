@@ -48,7 +48,10 @@ func (c *Client) usesAliases(as *AuthorizationServer) bool {
 
 // checkCertificate finds now that a method of RFC 8705 would come to nothing.
 func checkCertificate(auth ClientAuth, client *http.Client) error {
-	if has, known := hasCertificate(client); usesCertificate(auth) && known && !has {
+	if !usesCertificate(auth) {
+		return nil
+	}
+	if has, known := hasCertificate(client); known && !has {
 		return argumentError("the method %s needs an HTTP client whose transport has a client certificate", auth.Method())
 	}
 	return nil
@@ -65,10 +68,15 @@ func hasCertificate(client *http.Client) (has, known bool) {
 		roundTripper = http.DefaultTransport
 	}
 	transport, known := roundTripper.(*http.Transport)
-	if !known || transport.TLSClientConfig == nil {
-		return false, known
+	if !known {
+		return false, false
 	}
-	config := transport.TLSClientConfig
+	// Its first request, which may be made right now, completes the configuration of
+	// a transport. Clone waits for that, or does it.
+	config := transport.Clone().TLSClientConfig
+	if config == nil {
+		return false, true
+	}
 	return len(config.Certificates) > 0 || config.GetClientCertificate != nil, true
 }
 
@@ -76,12 +84,14 @@ func hasCertificate(client *http.Client) (has, known bool) {
 // of its HTTP client may be what it was registered with, if the server says that
 // it takes one; the request is that of a public client in any case.
 func (c *Client) chooseBareMethod(as *AuthorizationServer) string {
-	if has, _ := hasCertificate(c.HTTPClient); has {
-		for _, method := range []string{methodTLSClientAuth, methodSelfSignedTLSClientAuth} {
-			if slices.Contains(as.TokenEndpointAuthMethodsSupported, method) {
-				return method
-			}
+	for _, method := range []string{methodTLSClientAuth, methodSelfSignedTLSClientAuth} {
+		if !slices.Contains(as.TokenEndpointAuthMethodsSupported, method) {
+			continue
 		}
+		if has, _ := hasCertificate(c.HTTPClient); has {
+			return method
+		}
+		break
 	}
 	return methodNone
 }

@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -138,6 +139,32 @@ func TestMutualTLSOfOneCall(t *testing.T) {
 			}
 			if got := p.one(t, "/token").url; got != test.want {
 				t.Errorf("sent to %s", got)
+			}
+		})
+	}
+}
+
+// A Client is safe for concurrent use from its first request on, also beside
+// others that use its transport, which completes its own TLS configuration then.
+func TestCertificateOfFreshTransport(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, `{"access_token":"token","token_type":"Bearer"}`)
+	}))
+	defer s.Close()
+	for name, own := range map[string]*http.Client{"its own": nil, "the caller's": {Transport: &http.Transport{ForceAttemptHTTP2: true}}} {
+		t.Run(name, func(t *testing.T) {
+			client := &grant.Client{ClientID: clientID, HTTPClient: own, AllowInsecureRequests: true, Server: &grant.AuthorizationServer{
+				Issuer: s.URL, TokenEndpoint: s.URL, TokenEndpointAuthMethodsSupported: []string{"tls_client_auth"},
+			}}
+			defer client.CloseIdleConnections()
+			var refreshing sync.WaitGroup
+			defer refreshing.Wait()
+			for range 4 {
+				refreshing.Go(func() {
+					if _, err := client.Refresh(t.Context(), &grant.Token{RefreshToken: "r"}); err != nil {
+						t.Error(err)
+					}
+				})
 			}
 		})
 	}
