@@ -133,6 +133,29 @@ func TestObserve(t *testing.T) {
 	}
 }
 
+// A client that follows redirects brings the answer of another server, whose nonce
+// is none of the first one's.
+func TestObserveRedirected(t *testing.T) {
+	const api = "https://rs.example.com/"
+	for final, want := range map[string]any{"https://evil.example/": nil, "http://rs.example.com/": nil, "https://RS.example.com:443/there": "n"} {
+		d := newDPoP(t, keyES)
+		req, err := http.NewRequest("GET", api, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp := response(401, "", "DPoP-Nonce", "n", "WWW-Authenticate", `DPoP error="use_dpop_nonce"`)
+		if resp.Request, err = http.NewRequest("GET", final, nil); err != nil {
+			t.Fatal(err)
+		}
+		if again := bound(d).Observe(req, resp); again != (want != nil) {
+			t.Errorf("%s: again: %v", final, again)
+		}
+		if got := nonceOf(t, d, api); got != want {
+			t.Errorf("%s: the nonce of the API is %v, want %v", final, got, want)
+		}
+	}
+}
+
 // R176, R177: what leads to a second token request with a code, and that there is
 // never a third. Nothing else does.
 func TestDPoPNonceRefusals(t *testing.T) {

@@ -45,10 +45,14 @@ func (t *Token) Authorize(req *http.Request) error {
 // Observe takes the DPoP nonce of the response to a request that Authorize has
 // prepared, and reports whether the server refused it for want of that nonce and
 // of nothing else (RFC 9449, section 9). Then authorize the request anew and send
-// it again: once. For a bearer token it does nothing.
+// it again: once. For a bearer token it does nothing, nor for a response of another
+// origin, which an HTTP client that follows redirects may bring.
 func (t *Token) Observe(req *http.Request, resp *http.Response) (again bool) {
-	if t == nil || t.tokenType() != tokenTypeDPoP || t.DPoP == nil || req == nil || resp == nil {
+	if t == nil || t.tokenType() != tokenTypeDPoP || t.DPoP == nil || req == nil || req.URL == nil || resp == nil {
 		return false
+	}
+	if resp.Request != nil && resp.Request.URL != nil && origin(resp.Request.URL) != origin(req.URL) {
+		return false // the nonce is one of that server: RFC 9449, section 9
 	}
 	t.DPoP.learn(req.URL, resp.Header)
 	return resp.StatusCode == http.StatusUnauthorized && isNonce(resp.Header.Get("DPoP-Nonce")) && isNonceChallenge(ParseChallenges(resp.Header))
