@@ -139,14 +139,15 @@ func newDeviceAuthorization(body object, sent time.Time, insecure bool) (*Device
 }
 
 // verificationURI reads a URI that a person or a browser will open, so it must
-// not be anything but a page: no javascript:, no file:.
+// not be anything but a page: no javascript:, no file:. It is shown in terminals
+// too, so it must not move their cursor or reorder what they show.
 func verificationURI(body object, name string, insecure bool) (string, error) {
 	value, err := required(body, name, checkDeviceVerificationURI)
 	if err != nil {
 		return "", err
 	}
 	u, err := parseEndpoint(value)
-	if err != nil {
+	if err != nil || !hasURICharacters(value) {
 		return "", &CheckError{Check: checkDeviceVerificationURI, Code: codeInvalidResponse,
 			Reason: name + " is not an absolute URL without credentials"}
 	}

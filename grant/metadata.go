@@ -194,6 +194,11 @@ func parseEndpoint(value string) (*url.URL, error) {
 	return u, nil
 }
 
+// hasURICharacters: a URI is printable ASCII without blanks (RFC 3986, section 2).
+func hasURICharacters(s string) bool {
+	return !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' })
+}
+
 // checkScheme refuses what is not https. With insecure, http is allowed too,
 // but to loopback hosts only, where nobody is on the line (RFC 8252, section
 // 8.3).

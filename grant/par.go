@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -75,8 +74,7 @@ func pushedAuthorization(resp *http.Response) (*PushedAuthorization, error) {
 	if err != nil {
 		return nil, err
 	}
-	// RFC 3986, section 2: a URI is printable ASCII. Its form is left to the server.
-	if strings.ContainsFunc(uri, func(c rune) bool { return c <= ' ' || c > '~' }) {
+	if !hasURICharacters(uri) { // its form is left to the server
 		return nil, &CheckError{Check: checkPARRequestURI, Code: codeInvalidResponse, Reason: "request_uri is not a URI"}
 	}
 	life, err := lifetime(body, checkPARExpiresIn)
