@@ -129,6 +129,7 @@ func (m *ClientMetadata) withDefaults(as *AuthorizationServer, c *Client) *Clien
 	full.IDTokenSignedResponseAlg = cmp.Or(full.IDTokenSignedResponseAlg, c.IDTokenSignedResponseAlg)
 	full.UserinfoSignedResponseAlg = cmp.Or(full.UserinfoSignedResponseAlg, c.UserinfoSignedResponseAlg)
 	full.AuthorizationSignedResponseAlg = cmp.Or(full.AuthorizationSignedResponseAlg, c.AuthorizationSignedResponseAlg)
+	full.RequestObjectSigningAlg = cmp.Or(full.RequestObjectSigningAlg, c.RequestObjectSigningAlg)
 	if full.GrantTypes == nil {
 		full.GrantTypes = []string{"authorization_code"}
 		if as.GrantTypesSupported == nil || slices.Contains(as.GrantTypesSupported, "refresh_token") {

@@ -53,6 +53,7 @@ func (r *Registration) Apply(c *Client) {
 	c.IDTokenSignedResponseAlg = cmp.Or(m.IDTokenSignedResponseAlg, c.IDTokenSignedResponseAlg)
 	c.UserinfoSignedResponseAlg = cmp.Or(m.UserinfoSignedResponseAlg, c.UserinfoSignedResponseAlg)
 	c.AuthorizationSignedResponseAlg = cmp.Or(m.AuthorizationSignedResponseAlg, c.AuthorizationSignedResponseAlg)
+	c.RequestObjectSigningAlg = cmp.Or(m.RequestObjectSigningAlg, c.RequestObjectSigningAlg)
 	c.RequireAuthTime = c.RequireAuthTime || m.RequireAuthTime
 	c.DefaultMaxAge = cmp.Or(m.DefaultMaxAge, c.DefaultMaxAge)
 	c.DPoPBoundAccessTokens = c.DPoPBoundAccessTokens || m.DPoPBoundAccessTokens

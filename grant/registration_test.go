@@ -184,11 +184,11 @@ func TestRegistrationApply(t *testing.T) {
 			grant.Client{ClientID: "urn:example:new", TokenEndpointAuthMethod: "none"}},
 		{"no method named", members{"token_endpoint_auth_method": nil}, grant.Client{TokenEndpointAuthMethod: "none"},
 			grant.Client{ClientID: "urn:example:new", ClientSecret: secretOfClient}},
-		{"algorithms and demands", members{"token_endpoint_auth_signing_alg": "ES256", "id_token_signed_response_alg": "PS256", "userinfo_signed_response_alg": "ES384", "authorization_signed_response_alg": "ES512", "dpop_bound_access_tokens": true,
+		{"algorithms and demands", members{"token_endpoint_auth_signing_alg": "ES256", "id_token_signed_response_alg": "PS256", "userinfo_signed_response_alg": "ES384", "authorization_signed_response_alg": "ES512", "request_object_signing_alg": "PS512", "dpop_bound_access_tokens": true,
 			"default_max_age": 60, "require_auth_time": true, "require_pushed_authorization_requests": true, "client_secret": nil},
 			grant.Client{IDTokenSignedResponseAlg: "RS256", ClientSecret: "old"},
 			grant.Client{ClientID: "urn:example:new", TokenEndpointAuthMethod: "client_secret_post", TokenEndpointAuthSigningAlg: "ES256", IDTokenSignedResponseAlg: "PS256",
-				UserinfoSignedResponseAlg: "ES384", AuthorizationSignedResponseAlg: "ES512", DPoPBoundAccessTokens: true, DefaultMaxAge: new(60), RequireAuthTime: true, RequirePushedAuthorizationRequests: true}},
+				UserinfoSignedResponseAlg: "ES384", AuthorizationSignedResponseAlg: "ES512", RequestObjectSigningAlg: "PS512", DPoPBoundAccessTokens: true, DefaultMaxAge: new(60), RequireAuthTime: true, RequirePushedAuthorizationRequests: true}},
 		{"what the server does not say stays", members{"client_secret": nil}, grant.Client{IDTokenSignedResponseAlg: "RS256", DefaultMaxAge: new(5), RequireAuthTime: true},
 			grant.Client{ClientID: "urn:example:new", TokenEndpointAuthMethod: "client_secret_post", IDTokenSignedResponseAlg: "RS256", DefaultMaxAge: new(5), RequireAuthTime: true}},
 	}
@@ -235,10 +235,10 @@ func TestClientRegister(t *testing.T) {
 			members{"application_type": "native", "token_endpoint_auth_method": "none", "grant_types": []string{"authorization_code", "refresh_token"}, "response_types": []string{"code"}}},
 		{"the caller's", func(c *grant.Client) {
 			c.TokenEndpointAuthMethod, c.IDTokenSignedResponseAlg, c.UserinfoSignedResponseAlg, c.TokenEndpointAuthSigningAlg = "private_key_jwt", "ES256", "PS256", "RS512"
-			c.AuthorizationSignedResponseAlg = "ES384"
+			c.AuthorizationSignedResponseAlg, c.RequestObjectSigningAlg = "ES384", "PS384"
 		}, &grant.ClientMetadata{GrantTypes: []string{"x"}, ApplicationType: "web"},
 			members{"application_type": "web", "token_endpoint_auth_method": "private_key_jwt", "grant_types": []string{"x"}, "token_endpoint_auth_signing_alg": "RS512",
-				"id_token_signed_response_alg": "ES256", "userinfo_signed_response_alg": "PS256", "authorization_signed_response_alg": "ES384"}},
+				"id_token_signed_response_alg": "ES256", "userinfo_signed_response_alg": "PS256", "authorization_signed_response_alg": "ES384", "request_object_signing_alg": "PS384"}},
 		{"the key's method", func(c *grant.Client) { c.Key = keyES }, &grant.ClientMetadata{GrantTypes: []string{"x"}},
 			members{"application_type": "native", "token_endpoint_auth_method": "private_key_jwt", "grant_types": []string{"x"}}},
 		{"Auth's method", func(c *grant.Client) { c.Auth = grant.ClientSecretBasic("s") }, &grant.ClientMetadata{GrantTypes: []string{"x"}},
