@@ -3,9 +3,14 @@ package loopback_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -77,6 +82,78 @@ func TestOpenSecret(t *testing.T) {
 	if resp, err := transport.RoundTrip(req); err == nil {
 		resp.Body.Close()
 		t.Error("the port is still open")
+	}
+}
+
+// The address is in the arguments of a program, where others on this machine can
+// read it. Whoever comes after the browser gets nothing, also on a connection that
+// was opened before. Then the browser need not be waited for: neither a program that
+// stays in the foreground, nor a connection on which nothing is said.
+func TestOpenSecretOnce(t *testing.T) {
+	came := make(chan struct{})
+	open := func(ctx context.Context, address string) error {
+		u, err := url.Parse(address)
+		if err != nil {
+			return err
+		}
+		early, err := net.Dial("tcp", u.Host)
+		if err != nil {
+			return err
+		}
+		defer early.Close()
+		if resp := fetch(t, "GET", address); resp.Header.Get("Location") != secretURL {
+			t.Errorf("the browser was sent to %q", resp.Header.Get("Location"))
+		}
+		close(came)
+		fmt.Fprintf(early, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", u.Path, u.Host)
+		if answer, _ := io.ReadAll(early); strings.Contains(string(answer), "SECRET") {
+			t.Errorf("the second one got %q", answer)
+		}
+		<-ctx.Done() // the browser runs in the foreground
+		return ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := loopback.OpenSecret(ctx, secretURL, &loopback.Options{Open: open}); err != nil {
+		t.Error(err)
+	}
+	<-came
+}
+
+// Two that come at the same time: one of them gets it.
+func TestOpenSecretRace(t *testing.T) {
+	open := func(_ context.Context, address string) error {
+		u, err := url.Parse(address)
+		if err != nil {
+			return err
+		}
+		var connections []net.Conn
+		for range 8 {
+			c, err := net.Dial("tcp", u.Host)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			connections = append(connections, c)
+		}
+		var winners atomic.Int32
+		var asking sync.WaitGroup
+		for _, c := range connections {
+			asking.Go(func() {
+				fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", u.Path, u.Host)
+				if answer, _ := io.ReadAll(c); strings.Contains(string(answer), "SECRET") {
+					winners.Add(1)
+				}
+			})
+		}
+		asking.Wait()
+		if winners.Load() != 1 {
+			t.Errorf("%d got the address", winners.Load())
+		}
+		return nil
+	}
+	if err := loopback.OpenSecret(t.Context(), secretURL, &loopback.Options{Open: open}); err != nil {
+		t.Error(err)
 	}
 }
 
