@@ -63,6 +63,7 @@ func (p *program) exec(ctx context.Context, o *options, command []string) error 
 		return err
 	}
 	p.warnOfProof(c)
+	p.asking.Wait() // the command gets the terminal as it was
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -214,3 +214,21 @@ func TestNoPasteWithoutTerminal(t *testing.T) {
 		t.Errorf("exit code %d\n%s", code, &p.stderr)
 	}
 }
+
+// TestExecGetsTheTerminal: as it was, also after a sign-in that has listened to it.
+func TestExecGetsTheTerminal(t *testing.T) {
+	provider := startProvider(t, &issuer.Options{})
+	tty, p := newHome(t).sitAtTerminal(t, "exec", "--interactive", "--no-browser", "--issuer", provider.URL(), "--client-id", "cli",
+		"--", "sh", "-c", `stty -a; read -r line; printf 'read %s\n' "$line"`)
+	authorizationURL := p.url(t)
+	tty.listens(t)
+	if _, err := new(issuer.Visitor).Visit(t.Context(), authorizationURL); err != nil {
+		t.Fatal(err)
+	}
+	tty.restored(t)
+	tty.write(t, "a line\n")
+	code, out := p.wait(t), p.stdout.String()
+	if code != exitDone || !strings.Contains(out, " icanon ") || !strings.Contains(out, " echo ") || !strings.HasSuffix(out, "read a line\n") {
+		t.Errorf("exit code %d\n%s\n%s", code, out, &p.stderr)
+	}
+}
