@@ -29,21 +29,91 @@ func parseObject(data []byte) (object, error) {
 	if !json.Valid(data) {
 		return nil, errors.New("it is not valid JSON")
 	}
-	var o object
-	if err := json.Unmarshal(data, &o); err != nil || o == nil {
+	data = bytes.Trim(data, whiteSpace)
+	if data[0] != '{' {
 		return nil, errNotObject
 	}
+	o := make(object, min(bytes.Count(data, []byte{':'}), 32)) // about as many as there are
+	for rest := skipSpace(data[1:]); rest[0] != '}'; {
+		var name, value json.RawMessage
+		name, rest = cutValue(rest)
+		value, rest = cutValue(skipSpace(skipSpace(rest)[1:])) // after the colon
+		key, _ := text(name)
+		o[key] = value // of two with one name, the last one counts, as in encoding/json
+		rest = skipComma(rest)
+	}
 	return o, nil
+}
+
+const whiteSpace = " \t\r\n" // RFC 8259, section 2
+
+func skipSpace(data []byte) []byte { return bytes.TrimLeft(data, whiteSpace) }
+
+func skipComma(data []byte) []byte {
+	if data = skipSpace(data); data[0] == ',' {
+		data = skipSpace(data[1:])
+	}
+	return data
+}
+
+// cutValue cuts the first value off JSON that is known to be valid. The value is a
+// part of data, not a copy.
+func cutValue(data []byte) (value json.RawMessage, rest []byte) {
+	depth, end := 0, 0
+	for {
+		switch data[end] {
+		case '"':
+			end += stringLen(data[end:]) - 1
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		}
+		if end++; depth == 0 && (end == len(data) || isEnd(data[0], data[end])) {
+			return json.RawMessage(data[:end:end]), data[end:]
+		}
+	}
+}
+
+// isEnd reports whether a value that begins with one byte has ended before another.
+// A number, true, false and null go on until something else comes.
+func isEnd(first, next byte) bool {
+	return first == '"' || first == '{' || first == '[' || bytes.IndexByte([]byte(whiteSpace+",:]}"), next) >= 0
+}
+
+// stringLen returns the length of the string at the start of data, quotes included.
+func stringLen(data []byte) int {
+	for n := 1; ; n++ {
+		switch data[n] {
+		case '\\':
+			n++
+		case '"':
+			return n + 1
+		}
+	}
+}
+
+// text decodes a string; ok is false for another value. Few of them have escapes.
+func text(raw json.RawMessage) (value string, ok bool) {
+	if len(raw) == 0 || raw[0] != '"' {
+		return "", false
+	}
+	if bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		return string(raw[1 : len(raw)-1]), true
+	}
+	return unescaped(raw)
+}
+
+// unescaped is apart from text, where its variable would cost an allocation each time.
+func unescaped(raw json.RawMessage) (value string, ok bool) {
+	err := json.Unmarshal(raw, &value)
+	return value, err == nil
 }
 
 // str returns a member that has to be a string. ok is false for another type,
 // null included; the caller checks presence first where that matters.
 func (o object) str(name string) (value string, ok bool) {
-	raw := o[name]
-	if len(raw) == 0 || raw[0] != '"' {
-		return "", false
-	}
-	return value, json.Unmarshal(raw, &value) == nil
+	return text(o[name])
 }
 
 // number returns a member that has to be a finite JSON number.
@@ -58,17 +128,19 @@ func (o object) number(name string) (value float64, ok bool) {
 
 // strs returns a member that has to be an array of strings.
 func (o object) strs(name string) (values []string, ok bool) {
-	var items []json.RawMessage
-	if raw := o[name]; len(raw) == 0 || raw[0] != '[' || json.Unmarshal(raw, &items) != nil {
+	raw := o[name]
+	if len(raw) == 0 || raw[0] != '[' {
 		return nil, false
 	}
-	values = make([]string, 0, len(items))
-	for _, item := range items {
-		value, ok := object{"": item}.str("")
+	values = make([]string, 0, 1)
+	for rest := skipSpace(raw[1:]); rest[0] != ']'; {
+		var item json.RawMessage
+		item, rest = cutValue(rest)
+		value, ok := text(item)
 		if !ok {
 			return nil, false
 		}
-		values = append(values, value)
+		values, rest = append(values, value), skipComma(rest)
 	}
 	return values, true
 }
