@@ -121,7 +121,7 @@ func (s *Source) refresh(ctx context.Context, record *Record) (*grant.Token, err
 		if loadErr == nil && s.fresh(stored) && stored.Token.RefreshToken != record.Token.RefreshToken {
 			return stored.Token, nil
 		}
-		if loadErr != nil || stored.Token.RefreshToken == "" || stored.Token.RefreshToken == record.Token.RefreshToken {
+		if loadErr != nil || stored.Token.RefreshToken == record.Token.RefreshToken || s.isSpent(stored) {
 			return nil, s.failed(ctx, interrupted, err)
 		}
 		record, interrupted = stored, false

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -330,5 +331,30 @@ func TestRefreshIsForced(t *testing.T) {
 		s.answer = func(url.Values) (int, any) { return http.StatusBadRequest, map[string]string{"error": "invalid_grant"} }
 		token, err = source.Refresh(t.Context())
 		check(t, token, err, "", store.ErrLoginRequired)
+	})
+}
+
+// TestSpentRefreshTokenStaysSpent: what could not be saved leaves a refresh token in
+// the store that was sent before. It is not the one to try when the newer one is
+// refused.
+func TestSpentRefreshTokenStaysSpent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, -time.Second, "refresh")
+		full := &store.UnavailableError{Reason: store.Full, Backend: "test"}
+		s.failSaves(full)
+		source := s.source()
+		token, err := source.Token(t.Context())
+		check(t, token, err, "access-1", full)
+		s.good = "none" // the person is signed out at the provider
+		time.Sleep(2 * time.Hour)
+		token, err = source.Token(t.Context())
+		check(t, token, err, "", store.ErrLoginRequired)
+		var sent []string
+		for _, form := range s.forms {
+			sent = append(sent, form.Get("refresh_token"))
+		}
+		if want := []string{"refresh", "refresh-1"}; !slices.Equal(sent, want) {
+			t.Errorf("sent %v, want %v", sent, want)
+		}
 	})
 }

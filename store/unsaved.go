@@ -68,6 +68,13 @@ func (s *Source) pending() *unsaved {
 	return s.unsaved
 }
 
+// isSpent reports whether a stored login has no refresh token, or one that was
+// sent and whose successor could not be saved.
+func (s *Source) isSpent(stored *Record) bool {
+	pending := s.pending()
+	return stored.Token.RefreshToken == "" || pending != nil && stored.Token.RefreshToken == pending.spent
+}
+
 // saveAgain saves what could not be saved before, and returns what the login is
 // now, whether that worked or not. If the store holds another login than the
 // one that was refreshed, then that one is newer.
