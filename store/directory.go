@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -28,6 +29,8 @@ type directory struct {
 	// before is called before each change; an error stands for that of the
 	// change. Only tests have one.
 	before func(change string) error
+	// patience is how long to wait for another process; 0 means lockTimeout.
+	patience time.Duration
 }
 
 const (
@@ -89,7 +92,8 @@ func (d *directory) close() { d.root.Close() }
 
 // lock waits until no other process changes files here.
 func (d *directory) lock(ctx context.Context) (unlock func(), err error) {
-	bounded, cancel := context.WithTimeout(ctx, lockTimeout)
+	patience := cmp.Or(d.patience, lockTimeout)
+	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	file := flock.New(filepath.Join(d.path, lockName))
 	locked, err := file.TryLockContext(bounded, lockPoll)
@@ -100,7 +104,7 @@ func (d *directory) lock(ctx context.Context) (unlock func(), err error) {
 		return nil, ctx.Err()
 	}
 	if bounded.Err() != nil {
-		return nil, &UnavailableError{Reason: TimedOut, Err: fmt.Errorf("another process has held %s for %v", file.Path(), lockTimeout),
+		return nil, &UnavailableError{Reason: TimedOut, Err: fmt.Errorf("another process has held %s for %v", file.Path(), patience),
 			Hint: "end the process that holds it; it may have been stopped"}
 	}
 	return nil, err

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Profiles is the list of this user's logins, so that a program can offer a
@@ -78,6 +79,11 @@ const (
 	defaultFile    = "default"
 )
 
+// enlistTimeout is longer than another process can take to store a login: it may
+// have to wait for the lock of its record, and then for the person to unlock the
+// keychain.
+const enlistTimeout = 2 * changeTimeout
+
 // Name returns "list of logins", which is the Backend of its errors.
 func (p *Profiles) Name() string { return profilesName }
 
@@ -100,8 +106,11 @@ func (p *Profiles) Save(ctx context.Context, profile Profile) error {
 // profile.Place. If save fails, the list is what it was. If the process dies, the
 // login is listed where it was before, with the new place to be left, or where it
 // is now, with the old one to be left; see Leave.
+//
+// It waits for others that are in a save of theirs, as what this one stores may not
+// be had again.
 func (p *Profiles) Enlist(ctx context.Context, profile Profile, save func() error) error {
-	return p.change(ctx, true, func(d *directory) error {
+	return p.changeWithin(ctx, enlistTimeout, true, func(d *directory) error {
 		old, listed := readProfile(d, profile.file())
 		moving := listed && old.Place != (Place{}) && !profile.Place.Same(old.Place)
 		profile.Left = old.Left
@@ -135,6 +144,9 @@ func (p *Profiles) Leave(ctx context.Context, profile Profile, remove func(Place
 		listed, ok := readProfile(d, profile.file())
 		if !ok || listed.Left == (Place{}) {
 			return nil
+		}
+		if listed.Newer {
+			return ErrNewer // what it says of places may mean something else
 		}
 		if !listed.Left.Same(listed.Place) {
 			if err := remove(listed.Left); err != nil {
@@ -229,6 +241,11 @@ func (p *Profiles) List() (profiles []Profile, err error) {
 // change changes something in the directory while no other process does. It
 // makes the directory, or does nothing where there is none.
 func (p *Profiles) change(ctx context.Context, create bool, do func(*directory) error) error {
+	return p.changeWithin(ctx, lockTimeout, create, do)
+}
+
+// changeWithin waits so long for others.
+func (p *Profiles) changeWithin(ctx context.Context, patience time.Duration, create bool, do func(*directory) error) error {
 	path, err := p.path()
 	if err != nil {
 		return err
@@ -243,7 +260,7 @@ func (p *Profiles) change(ctx context.Context, create bool, do func(*directory) 
 	}
 	if err == nil {
 		defer d.close()
-		d.before = p.before
+		d.before, d.patience = p.before, patience
 		err = d.locked(ctx, func() error { return do(d) })
 	}
 	return explainFile(profilesName, err)

@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/oauth-login/oauth-login/store"
@@ -145,7 +147,7 @@ func TestProfilesOfNewerVersions(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(p.Dir, entry(t, p.Dir))
-	newer := `{"version":2,"issuer":"https://a.example","client_id":"cli","place":{"store":"moon"},"more":1}`
+	newer := `{"version":2,"issuer":"https://a.example","client_id":"cli","place":{"store":"moon"},"left":{"store":"keychain"},"more":1}`
 	if err := os.WriteFile(file, []byte(newer), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -157,6 +159,10 @@ func TestProfilesOfNewerVersions(t *testing.T) {
 	}
 	for name, err := range map[string]error{
 		"Save": p.Save(t.Context(), profile), "Add": p.Add(t.Context(), profile), "Remove": p.Remove(t.Context(), profile),
+		"Leave": p.Leave(t.Context(), profile, func(store.Place) error {
+			t.Error("a login is deleted that only a newer version knows the place of")
+			return nil
+		}),
 	} {
 		if !errors.Is(err, store.ErrNewer) {
 			t.Errorf("%s: %v, want ErrNewer", name, err)
@@ -343,4 +349,31 @@ func list(t *testing.T, p *store.Profiles) []store.Profile {
 		t.Fatal(err)
 	}
 	return profiles
+}
+
+// TestProfilesEnlistWaitsForAnother: a login that waits for the lock of its record
+// has the list meanwhile. Another one, whose tokens are there already, loses them
+// if it does not wait as long as that may take.
+func TestProfilesEnlistWaitsForAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "profiles")
+		enlist := func(clientID string, takes time.Duration) error {
+			profile := store.Profile{Issuer: "https://a.example", ClientID: clientID}
+			return (&store.Profiles{Dir: dir}).Enlist(t.Context(), profile, func() error {
+				time.Sleep(takes)
+				return nil
+			})
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := enlist("slow", time.Minute); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		if err := enlist("quick", 0); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+	})
 }
