@@ -155,7 +155,8 @@ func (s *Source) Delete(ctx context.Context) error { return s.SignOut(ctx, nil) 
 // SignOut hands the login to revoke, so that the provider can be told, and then
 // deletes it as Delete does. If revoke fails, the login stays. Meanwhile nobody
 // refreshes it, so what is revoked is the last there is; for that, revoke must not
-// use the Source. There is no login, or a damaged one: revoke is not called.
+// use the Source. There is no login, or one that cannot be read: revoke is not called.
+// One that another key opens (WrongKey) stays, as it may be a mistake in typing.
 func (s *Source) SignOut(ctx context.Context, revoke func(context.Context, *Record) error) error {
 	if err := s.check(ctx); err != nil {
 		return err
@@ -168,6 +169,9 @@ func (s *Source) SignOut(ctx context.Context, revoke func(context.Context, *Reco
 	record, err := s.load(ctx)
 	if errors.Is(err, ErrNewer) {
 		return err // it may consist of parts that this version does not know
+	}
+	if e, ok := errors.AsType[*UnavailableError](err); ok && e.Reason == WrongKey && revoke != nil {
+		return err
 	}
 	if err == nil && revoke != nil {
 		if err := revoke(ctx, record); err != nil {
