@@ -77,7 +77,8 @@ func (p *program) loginNew(ctx context.Context, o *options, client *grant.Client
 	if profile.ClientID = client.ClientID; replaced != nil {
 		o.replaces = replaced.profile.Key()
 	}
-	if err := p.loginAs(ctx, o, client, profile, profile.Place); err != nil {
+	err := p.loginAs(ctx, o, client, profile, profile.Place)
+	if err != nil && !p.isListed(profile) {
 		rest, release := grace(ctx)
 		defer release()
 		p.deregister(rest, o, client)
@@ -86,7 +87,14 @@ func (p *program) loginNew(ctx context.Context, o *options, client *grant.Client
 	if replaced != nil {
 		p.discard(ctx, o, replaced.profile)
 	}
-	return nil
+	return err
+}
+
+// isListed reports whether a login is stored, although an error came after that. If
+// nobody knows, it may be.
+func (p *program) isListed(profile store.Profile) bool {
+	listed, err := p.listed(profile)
+	return err != nil || listed.ClientID != ""
 }
 
 // isForgotten reports whether a provider says that it does not know the client.
