@@ -196,6 +196,9 @@ func (p *program) applyEnvironment(flags *pflag.FlagSet, o *options) error {
 	if problem == nil && o.events != "" && o.events != eventsJSON {
 		problem = usageError("--events is json, not "+quoted(o.events), "leave --events out to read text")
 	}
+	if problem == nil && o.minTTL < 0 {
+		problem = usageError("--min-ttl has to be zero or more", "") // or a token that has ended would be as good as any
+	}
 	return problem
 }
 
