@@ -188,13 +188,13 @@ func checkHint(e *grant.CheckError) string {
 	}
 	switch e.Check {
 	case "metadata.issuer":
-		return "check --issuer; the document says --issuer " + printable(e.Actual)
+		return "check --issuer; the document says --issuer " + shellWord(e.Actual)
 	case "metadata.location":
 		return "check --issuer; for an issuer without metadata give --authorization-endpoint and --token-endpoint"
 	case "metadata.dpop_signing_alg_values_supported":
 		return "sign in without --dpop; the tokens are not bound to a key then"
 	case "protected_resource.resource":
-		return "check --resource; the document says --resource " + printable(e.Actual)
+		return "check --resource; the document says --resource " + shellWord(e.Actual)
 	case "protected_resource.location":
 		return "name the issuer with --issuer; the resource does not say who it is"
 	case "metadata.endpoint":

@@ -75,16 +75,33 @@ func (p *program) loginAgain(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
+	o.renew(client, given)
+	if client.Registration != nil {
+		return p.loginRegistered(ctx, o, client, &registeredLogin{profile, client.Registration})
+	}
+	return p.loginAs(ctx, o, client, profile, profile.Place)
+}
+
+// renew gives a client that is remembered what the flags say.
+func (o *options) renew(client, given *grant.Client) {
 	if given.Scopes != nil {
 		client.Scopes = given.Scopes
 	}
 	client.Prompt = cmp.Or(given.Prompt, client.Prompt)
 	client.LoginHint = cmp.Or(given.LoginHint, client.LoginHint)
-	client.DPoPBoundAccessTokens = client.DPoPBoundAccessTokens || given.DPoPBoundAccessTokens
-	if client.Registration != nil {
-		return p.loginRegistered(ctx, o, client, &registeredLogin{profile, client.Registration})
+	client.ACRValues = cmp.Or(given.ACRValues, client.ACRValues)
+	client.MaxAge = cmp.Or(given.MaxAge, client.MaxAge)
+	client.Audience = cmp.Or(given.Audience, client.Audience)
+	if given.AuthorizationParameters != nil {
+		client.AuthorizationParameters = given.AuthorizationParameters
 	}
-	return p.loginAs(ctx, o, client, profile, profile.Place)
+	if given.TokenParameters != nil {
+		client.TokenParameters = given.TokenParameters
+	}
+	client.DPoPBoundAccessTokens = client.DPoPBoundAccessTokens || given.DPoPBoundAccessTokens
+	if o.given("client-secret-file") { // what the environment has may be that of another client
+		client.ClientSecret = given.ClientSecret
+	}
 }
 
 // remembered is the client of a login, or a new one where nothing usable is
@@ -180,7 +197,7 @@ func (p *program) checkName(o *options, profile store.Profile) error {
 	for _, other := range profiles {
 		if other.Name == profile.Name && other.Key() != o.replaces && (other.Issuer != profile.Issuer || other.ClientID != profile.ClientID) {
 			return usageError("the profile "+quoted(profile.Name)+" is a login at "+other.Issuer,
-				"choose another --profile, or remove that login first: oauth-login logout --profile "+profile.Name)
+				"choose another --profile, or remove that login first: oauth-login logout --profile "+shellWord(profile.Name))
 		}
 	}
 	return nil

@@ -28,7 +28,11 @@ func (p *program) findIssuer(ctx context.Context, o *options) error {
 	o.issuer, o.resourceScopes = resource.AuthorizationServers[0], resource.ScopesSupported
 	o.dpop = o.dpop || resource.DPoPBoundAccessTokensRequired // it takes no other tokens
 	p.say("The issuer of %s is %s", o.resources[0], o.issuer)
-	if others := resource.AuthorizationServers[1:]; len(others) > 0 {
+	var others []string
+	for _, other := range resource.AuthorizationServers[1:] {
+		others = append(others, shellWord(other))
+	}
+	if len(others) > 0 {
 		p.hint("--issuer chooses another one: " + strings.Join(others, " "))
 	}
 	return nil

@@ -85,9 +85,9 @@ func match(profiles []store.Profile, o *options) (matching []store.Profile) {
 func commandLines(profiles []store.Profile) (lines []string) {
 	for _, profile := range profiles {
 		if profile.Name != "" {
-			lines = append(lines, "--profile "+profile.Name)
+			lines = append(lines, "--profile "+shellWord(profile.Name))
 		} else {
-			lines = append(lines, "--issuer "+profile.Issuer+" --client-id "+profile.ClientID)
+			lines = append(lines, "--issuer "+shellWord(profile.Issuer)+" --client-id "+shellWord(profile.ClientID))
 		}
 	}
 	return lines
@@ -95,9 +95,9 @@ func commandLines(profiles []store.Profile) (lines []string) {
 
 // loginCommand is the command that repairs a login.
 func loginCommand(profile store.Profile) string {
-	command := "oauth-login login --issuer " + profile.Issuer + " --client-id " + profile.ClientID
+	command := "oauth-login login --issuer " + shellWord(profile.Issuer) + " --client-id " + shellWord(profile.ClientID)
 	if profile.Name != "" {
-		command += " --profile " + profile.Name
+		command += " --profile " + shellWord(profile.Name)
 	}
 	return command
 }
@@ -109,6 +109,19 @@ func tokenCommand(profile store.Profile) string {
 	}
 	return "oauth-login token " + commandLines([]store.Profile{profile})[0]
 }
+
+// shellWord is a word of a command that people copy. It may come from a server, as
+// the ID of a client that was registered does.
+func shellWord(text string) string {
+	text = printable(text)
+	if strings.Trim(text, shellPlain) == "" && text != "" {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
+}
+
+// shellPlain has no meaning to a shell.
+const shellPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+@%,:="
 
 // loginRequired adds the exact command to an error that asks for a login.
 func loginRequired(profile store.Profile, err error) error {
