@@ -15,7 +15,7 @@ func (p *program) notifier(ctx context.Context, o *options, client *grant.Client
 		p.emitLogin(e)
 		switch e.Kind {
 		case loopback.AuthorizationURL:
-			p.say("Open this page to sign in%s:\n\n%s\n", before(e.URLExpiry), e.URL)
+			p.say("Open this page to sign in%s:\n\n%s\n", before(e.URLExpiry), address(e.URL))
 			if !p.opensBrowser(o) {
 				p.helpWithoutBrowser(ctx, o, client, e.RedirectURI)
 			}

@@ -29,6 +29,8 @@ func (p *program) say(format string, args ...any) {
 		switch arg := arg.(type) {
 		case string:
 			args[i] = printable(arg)
+		case address:
+			args[i] = printableUpTo(longestAddress, string(arg))
 		case error:
 			args[i] = printable(arg.Error())
 		}
@@ -158,8 +160,16 @@ type failureJSON struct {
 
 // printable keeps texts from servers from moving the cursor, changing colours,
 // reordering what is read, or looking like a line of ours.
-func printable(s string) string {
-	const longest = 4096 // bytes; authorization URLs are the longest texts
+func printable(s string) string { return printableUpTo(4096, s) }
+
+// An address is of use only in one piece. One with a signed request in it may be
+// long (RFC 9101, section 5.1).
+type address string
+
+const longestAddress = 256 << 10 // bytes
+
+// printableUpTo keeps the screen from being filled, too.
+func printableUpTo(longest int, s string) string {
 	if len(s) > longest {
 		s = s[:longest] + "..."
 	}
