@@ -154,6 +154,9 @@ func verificationURI(body object, name string, insecure bool) (string, error) {
 	return value, checkScheme(u, insecure)
 }
 
+// leastInterval is the shortest time between two polls, whatever the server says.
+const leastInterval = 100 * time.Millisecond
+
 // pollingInterval: "If no value is provided, clients MUST use 5 as the default"
 // (RFC 8628, section 3.2).
 func pollingInterval(body object) (time.Duration, error) {
@@ -165,5 +168,6 @@ func pollingInterval(body object) (time.Duration, error) {
 		return 0, &CheckError{Check: checkDeviceInterval, Code: codeInvalidResponse,
 			Reason: "interval is not a number of seconds"}
 	}
-	return time.Duration(math.Min(seconds, century) * float64(time.Second)), nil
+	// A server cannot make us flood the token endpoint.
+	return max(time.Duration(math.Min(seconds, century)*float64(time.Second)), leastInterval), nil
 }

@@ -198,6 +198,7 @@ func TestDeviceAuthorizationTimes(t *testing.T) {
 		}{
 			{nil, 300 * time.Second, 5 * time.Second, "https://op.example.com/go?code=" + userCode, "https://op.example.com/go"},
 			{members{"interval": nil, "verification_uri_complete": nil, "expires_in": 1.5}, 1500 * time.Millisecond, 5 * time.Second, "", "https://op.example.com/go"},
+			{members{"interval": 1e-9, "verification_uri_complete": nil}, 300 * time.Second, 100 * time.Millisecond, "", "https://op.example.com/go"},
 			{members{"interval": 1e300, "expires_in": 1e300}, century, century, "https://op.example.com/go?code=" + userCode, "https://op.example.com/go"},
 		} {
 			p := newProvider("")

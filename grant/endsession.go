@@ -36,6 +36,9 @@ func (c *Client) EndSessionURL(ctx context.Context, token *Token, postLogoutRedi
 		"client_id": c.ClientID, "post_logout_redirect_uri": postLogoutRedirectURI, "state": state, "ui_locales": c.UILocales,
 	}
 	if token != nil && token.IDToken != nil {
+		if token.IDToken.Issuer != as.Issuer {
+			return "", argumentError("the ID token comes from another issuer, and is none of this one's business")
+		}
 		params["id_token_hint"] = string(token.IDToken.Raw)
 	}
 	return c.endSessionURL(as, params)

@@ -12,7 +12,8 @@ import (
 // OpenID Connect RP-Initiated Logout 1.0, section 2.
 func TestEndSessionURL(t *testing.T) {
 	const back = "http://127.0.0.1:8000/signed-out"
-	signedIn := &grant.Token{AccessToken: "token", IDToken: &grant.IDToken{Raw: "e.y.J"}}
+	signedIn := &grant.Token{AccessToken: "token", IDToken: &grant.IDToken{Raw: "e.y.J", Issuer: issuer}}
+	abroad := &grant.Token{AccessToken: "token", IDToken: &grant.IDToken{Raw: "e.y.J", Issuer: "https://other.example"}}
 	tests := []struct {
 		name, endpoint string
 		insecure       bool
@@ -33,6 +34,7 @@ func TestEndSessionURL(t *testing.T) {
 			query: url.Values{"a": {"1", "2"}, "b": {"&"}, "id_token_hint": {"e.y.J"}, "client_id": {clientID}}},
 		{name: "http on one machine", issuer: "http://127.0.0.1:1", endpoint: "http://127.0.0.1:1/end", insecure: true, base: "http://127.0.0.1:1/end", query: url.Values{"client_id": {clientID}}},
 
+		{name: "an ID token of another issuer", token: abroad, want: "argument"},
 		{name: "none", endpoint: "-", want: noEndpoint},
 		{name: "R012 http", endpoint: "http://op.example.com/end", want: notHTTPS},
 		{name: "http on one machine, for an https issuer", endpoint: "http://127.0.0.1:1/end", insecure: true, want: notHTTPS},

@@ -46,18 +46,30 @@ func (r *Registration) Apply(c *Client) {
 	if c.Auth == nil {
 		c.TokenEndpointAuthMethod = m.TokenEndpointAuthMethod
 	}
-	if c.TokenEndpointAuthMethod == methodNone {
-		c.ClientSecret = "" // some servers give one all the same
-	}
 	c.TokenEndpointAuthSigningAlg = cmp.Or(m.TokenEndpointAuthSigningAlg, c.TokenEndpointAuthSigningAlg)
 	c.IDTokenSignedResponseAlg = cmp.Or(m.IDTokenSignedResponseAlg, c.IDTokenSignedResponseAlg)
+	if !c.needsSecret() {
+		c.ClientSecret = "" // some servers give one all the same
+	}
 	c.UserinfoSignedResponseAlg = cmp.Or(m.UserinfoSignedResponseAlg, c.UserinfoSignedResponseAlg)
 	c.AuthorizationSignedResponseAlg = cmp.Or(m.AuthorizationSignedResponseAlg, c.AuthorizationSignedResponseAlg)
 	c.RequestObjectSigningAlg = cmp.Or(m.RequestObjectSigningAlg, c.RequestObjectSigningAlg)
 	c.RequireAuthTime = c.RequireAuthTime || m.RequireAuthTime
-	c.DefaultMaxAge = cmp.Or(m.DefaultMaxAge, c.DefaultMaxAge)
+	if c.DefaultMaxAge == nil || m.DefaultMaxAge != nil && *m.DefaultMaxAge < *c.DefaultMaxAge {
+		c.DefaultMaxAge = m.DefaultMaxAge // the server cannot relax what the client demands
+	}
 	c.DPoPBoundAccessTokens = c.DPoPBoundAccessTokens || m.DPoPBoundAccessTokens
 	c.RequirePushedAuthorizationRequests = c.RequirePushedAuthorizationRequests || m.RequirePushedAuthorizationRequests
+}
+
+// needsSecret reports whether the client authenticates with its secret, or verifies
+// ID tokens with it. Without a method that is so: RFC 7591, section 2.
+func (c *Client) needsSecret() bool {
+	switch c.TokenEndpointAuthMethod {
+	case "", methodClientSecretBasic, methodClientSecretPost, methodClientSecretJWT:
+		return true
+	}
+	return c.IDTokenSignedResponseAlg == "HS256"
 }
 
 // MarshalBinary encodes the registration for a store, with every secret in clear:
@@ -239,6 +251,9 @@ func (r *Registration) readSecret(body object) error {
 func (c *Client) Register(ctx context.Context, metadata *ClientMetadata, opts *RegistrationRequestOptions) (*Registration, error) {
 	as, err := c.Discover(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.assertFAPI(); err != nil {
 		return nil, err
 	}
 	full := RegistrationRequestOptions{}

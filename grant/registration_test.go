@@ -189,6 +189,12 @@ func TestRegistrationApply(t *testing.T) {
 			grant.Client{IDTokenSignedResponseAlg: "RS256", ClientSecret: "old"},
 			grant.Client{ClientID: "urn:example:new", TokenEndpointAuthMethod: "client_secret_post", TokenEndpointAuthSigningAlg: "ES256", IDTokenSignedResponseAlg: "PS256",
 				UserinfoSignedResponseAlg: "ES384", AuthorizationSignedResponseAlg: "ES512", RequestObjectSigningAlg: "PS512", DPoPBoundAccessTokens: true, DefaultMaxAge: new(60), RequireAuthTime: true, RequirePushedAuthorizationRequests: true}},
+		{"a secret beside a key", members{"token_endpoint_auth_method": "private_key_jwt"}, grant.Client{},
+			grant.Client{ClientID: "urn:example:new", TokenEndpointAuthMethod: "private_key_jwt"}},
+		{"a secret for ID tokens", members{"token_endpoint_auth_method": "private_key_jwt", "id_token_signed_response_alg": "HS256"}, grant.Client{},
+			grant.Client{ClientID: "urn:example:new", ClientSecret: secretOfClient, TokenEndpointAuthMethod: "private_key_jwt", IDTokenSignedResponseAlg: "HS256"}},
+		{"the server relaxes nothing", members{"client_secret": nil, "default_max_age": 99999999}, grant.Client{DefaultMaxAge: new(60)},
+			grant.Client{ClientID: "urn:example:new", TokenEndpointAuthMethod: "client_secret_post", DefaultMaxAge: new(60)}},
 		{"what the server does not say stays", members{"client_secret": nil}, grant.Client{IDTokenSignedResponseAlg: "RS256", DefaultMaxAge: new(5), RequireAuthTime: true},
 			grant.Client{ClientID: "urn:example:new", TokenEndpointAuthMethod: "client_secret_post", IDTokenSignedResponseAlg: "RS256", DefaultMaxAge: new(5), RequireAuthTime: true}},
 	}
