@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -18,6 +19,11 @@ import (
 // TestInterruptedRefresh presses Ctrl-C when the refresh token is spent and the
 // one that replaces it is still on its way.
 func TestInterruptedRefresh(t *testing.T) {
+	// A signal that is handled here is not ignored in the children, whoever ran
+	// the tests under nohup or in the background.
+	handled := make(chan os.Signal, 1)
+	signal.Notify(handled, os.Interrupt, syscall.SIGHUP)
+	defer signal.Stop(handled)
 	for name, test := range map[string]struct {
 		delay   time.Duration // of the answer
 		signals []os.Signal
