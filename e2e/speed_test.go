@@ -43,8 +43,8 @@ func TestSpeedOfToken(t *testing.T) {
 			if err != nil || len(out) < 2 {
 				t.Fatalf("%v: %d bytes, %v", cmd.Args, len(out), err)
 			}
-			if round == 0 {
-				asked[i] = calls()
+			if n := calls(); round == 1 { // in the first, the keychain may still hear of the sign-in
+				asked[i] = n
 			}
 		}
 	}
