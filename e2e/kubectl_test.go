@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -24,7 +25,7 @@ func TestKubectl(t *testing.T) {
 	get(t, signInByHand(t, running.url(t), person{Login: "alice"}))
 	running.wait(t).expect(t, exitDone)
 	access, id := c.run(t, "token"), c.run(t, "token", "--id-token")
-	for _, version := range []string{"v1", "v1beta1"} {
+	for _, version := range execVersions(t) {
 		for flag, want := range map[string]string{"--id-token": id.stdout, "--id-token=false": access.stdout} {
 			t.Run(version+flag, func(t *testing.T) {
 				cluster := startCluster(t)
@@ -43,10 +44,34 @@ func TestKubectl(t *testing.T) {
 	}
 	c.run(t, "logout").expect(t, exitDone)
 	cluster := startCluster(t)
-	_, stderr, err := cluster.kubectl(t, c, "v1", "token", "--format", "exec-credential", "--interactive", "--issuer", p.Issuer, "--client-id", "native")
+	_, stderr, err := cluster.kubectl(t, c, "v1beta1", "token", "--format", "exec-credential", "--interactive", "--issuer", p.Issuer, "--client-id", "native")
 	if err == nil || !strings.Contains(stderr, "login required") || len(cluster.credentials()) != 0 {
 		t.Errorf("without a login: %v, %s", err, stderr)
 	}
+}
+
+// execVersions are the versions of the exchange that the kubectl here knows. The second came with 1.22.
+func execVersions(t *testing.T) []string {
+	t.Helper()
+	out, err := exec.Command("kubectl", "version", "--client", "-o", "json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer struct {
+		ClientVersion struct{ Minor string }
+	}
+	if err := json.Unmarshal(out, &answer); err != nil {
+		t.Fatal(err)
+	}
+	minor, err := strconv.Atoi(strings.TrimRight(answer.ClientVersion.Minor, "+"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if minor < 22 {
+		t.Logf("kubectl 1.%d knows v1beta1 alone", minor)
+		return []string{"v1beta1"}
+	}
+	return []string{"v1beta1", "v1"}
 }
 
 // A cluster is an API server that knows its version, and nothing else.
