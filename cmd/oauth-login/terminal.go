@@ -61,7 +61,11 @@ func wrap(text string, columns int) string {
 		for utf8.RuneCountInString(line) > columns && columns > 0 {
 			body := len(line) - len(strings.TrimLeft(line, " "))
 			end := 0 // of what fits, or of one word
+			command := strings.Index(line, "oauth-login ")
 			for i := range line[body:] {
+				if command >= 0 && body+i >= command {
+					break // it is there to be copied, and half of it would run as well
+				}
 				if line[body+i] == ' ' && (end == 0 || utf8.RuneCountInString(line[:body+i]) <= columns) {
 					end = body + i
 				}

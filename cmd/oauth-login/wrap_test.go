@@ -19,6 +19,7 @@ func TestWrap(t *testing.T) {
 		{"   a step that is more", 12, "   a step\n  that is\n  more"},
 		{"äöü äöü äöü", 11, "äöü äöü äöü"},
 		{"first line\n\nand then a second\n", 12, "first line\n\nand then a\n  second\n"},
+		{"hint: sign in: oauth-login --issuer x --client-id y", 20, "hint: sign in:\n  oauth-login --issuer x --client-id y"},
 		{"not at a terminal, so it stays in one piece", 0, "not at a terminal, so it stays in one piece"},
 	}
 	for _, test := range tests {
