@@ -62,3 +62,27 @@ func TestSignedResponseOptions(t *testing.T) {
 		t.Errorf("%d requests with the client's", len(unused.seen))
 	}
 }
+
+// The host behind a redirect is named, and only that of a redirect.
+func TestRedirectIsNamed(t *testing.T) {
+	for status, want := range map[int]bool{299: false, 300: true, 302: true, 399: true, 500: false} {
+		_, err := processors[0].process(t, newServer(), newClient(nil), response(status, "", "Location", "https://sso.example/x?secret"))
+		if err == nil || strings.Contains(err.Error(), "https://sso.example") != want || strings.Contains(err.Error(), "secret") {
+			t.Errorf("status %d: %v", status, err)
+		}
+	}
+}
+
+// The options of a call reach the request for the keys of a signed answer.
+func TestUserinfoOptions(t *testing.T) {
+	p, unused := newProvider(""), newProvider("")
+	signed := mint("ES256", members{"sub": subject})
+	as := newServer()
+	as.UserinfoSigningAlgValuesSupported = []string{"ES256"}
+	_, err := grant.ProcessUserinfoResponse(t.Context(), as, newClient(unused), aboutSubject(), response(200, signed, "Content-Type", "application/jwt"),
+		&grant.ProcessUserinfoOptions{HTTPClient: &http.Client{Transport: p}})
+	wantOutcome(t, err, "ok")
+	if p.one(t, "/jwks"); len(unused.seen) != 0 {
+		t.Errorf("%d requests with the client's", len(unused.seen))
+	}
+}

@@ -16,6 +16,7 @@ func TestMarshalToken(t *testing.T) {
 	bodies := map[string]members{
 		"minimal":     {"access_token": "token", "token_type": "Bearer"},
 		"full":        {"access_token": "<&> \"\\", "token_type": "Bearer", "refresh_token": "'", "expires_in": 1.5, "scope": "é 😀", "id_token": raw},
+		"letters":     {"access_token": "token", "token_type": "Bearer", "scope": "\u00a1 \u07ff \uffff \U00010000 \U0010ffff"},
 		"empty scope": {"access_token": "token", "token_type": "Bearer", "scope": ""},
 	}
 	for name, body := range bodies {
