@@ -13,9 +13,9 @@ import (
 )
 
 const dockerHelp = `Answer docker, and whatever else uses its credential helpers, when it asks for
-the password of a registry: the access token, for the hosts that --for-host names
-and for no other. docker runs its helpers without flags, so give it a program of
-such a name on PATH:
+the password of a registry: the access token, for the hosts that --for-host
+names and for no other. docker runs its helpers without flags, so give it a
+program of such a name on PATH:
 
   #!/bin/sh
   # docker-credential-example

@@ -108,7 +108,9 @@ const secretVariable = "OAUTH_LOGIN_CLIENT_SECRET"
 
 // run executes the command and returns its exit code.
 func (p *program) run(ctx context.Context, args []string) int {
-	if p.wants(args, "events", eventsJSON) {
+	if isCompletion(args) {
+		p.err = io.Discard // the person is typing
+	} else if p.wants(args, "events", eventsJSON) {
 		p.events = newEvents(p.err)
 	}
 	root := p.commandFor(args, &options{})

@@ -26,7 +26,11 @@ func (p *program) commandFor(args []string, o *options) *cobra.Command {
 		root.AddCommand(p.versionVerb(o))
 		return root
 	}
-	return p.rootCommand(o)
+	root := p.rootCommand(o)
+	if isCompletion(args) {
+		p.offerValues(root, o)
+	}
+	return root
 }
 
 // rootCommand builds the tree of verbs. Without a verb, the command signs in.
@@ -47,13 +51,14 @@ func (p *program) bareCommand(o *options) *cobra.Command {
 		Args:              noArguments,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true}, // completionCommand is ours
 		RunE:              func(c *cobra.Command, _ []string) error { return p.login(c.Context(), o) },
 	}
 	root.SetIn(p.in)
 	root.SetOut(p.out)
 	root.SetErr(p.err)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err.Error(), "") })
+	root.SetFlagErrorFunc(wrongFlag)
+	setHelp(root)
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
 		o.given = c.Flags().Changed
 		if err := p.applyEnvironment(c.Flags(), o); err != nil {
@@ -68,29 +73,17 @@ func (p *program) bareCommand(o *options) *cobra.Command {
 	return root
 }
 
-// refuseNonsense makes mistakes of the verbs that cobra brings, which would print
-// a help text and succeed.
+// refuseNonsense makes a mistake of a help page for a verb that there is not, where
+// cobra would print a text and succeed.
 func refuseNonsense(root *cobra.Command) {
 	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
-	for _, verb := range root.Commands() {
-		switch verb.Name() {
-		case "help":
-			verb.Args = func(_ *cobra.Command, args []string) error {
-				if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
-					return usageError("there is no command "+quoted(strings.Join(args, " ")), "")
-				}
-				return nil
-			}
-		case "completion":
-			verb.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
-			verb.Args = func(_ *cobra.Command, args []string) error {
-				if len(args) > 0 {
-					return usageError("there is no completion for "+quoted(args[0]), "choose one of bash, zsh, fish or powershell")
-				}
-				return nil
-			}
+	help := verbOf(root, "help")
+	help.Short, help.Long = "Show the help of a command", ""
+	help.Args = func(_ *cobra.Command, args []string) error {
+		if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+			return wrongVerb(root, strings.Join(args, " "))
 		}
+		return nil
 	}
 }
 
@@ -102,9 +95,9 @@ func (p *program) verbs(o *options, signIn func(*cobra.Command, []string) error)
 a verb.
 
 Where nobody would see a browser (over SSH, in a container, without a display)
-none is opened, unless --browser or BROWSER names one: the URL is shown, over SSH
-with the command that forwards the port. The address that a browser elsewhere
-ends up at may be pasted into the terminal.
+none is opened, unless --browser or BROWSER names one: the URL is shown, over
+SSH with the command that forwards the port. The address that a browser
+elsewhere ends up at may be pasted into the terminal.
 
 ` + eventsHelp,
 		Args: noArguments,
@@ -153,7 +146,7 @@ again. Every step says what happens.`,
 		RunE: func(c *cobra.Command, _ []string) error { return p.demo(c.Context(), o) },
 	}
 	o.demoFlags(demo.Flags())
-	return []*cobra.Command{login, token, p.execCommand(o), status, userinfo, logout, p.gitCommand(o), p.dockerCommand(o), demo, p.versionVerb(o)}
+	return []*cobra.Command{login, token, p.execCommand(o), status, userinfo, logout, p.gitCommand(o), p.dockerCommand(o), demo, p.completionCommand(), p.versionVerb(o)}
 }
 
 func (p *program) versionVerb(o *options) *cobra.Command {
@@ -172,7 +165,7 @@ func noArguments(c *cobra.Command, args []string) error {
 	if c.HasParent() {
 		return usageError("'oauth-login "+c.Name()+"' takes no argument, and got "+quoted(args[0]), "")
 	}
-	return usageError("there is no command "+quoted(args[0]), "")
+	return wrongVerb(c, args[0])
 }
 
 // applyEnvironment gives every flag that was not set the value of its

@@ -127,6 +127,9 @@ func (p *process) startAt(t *testing.T, rows, columns uint16) *terminal {
 	if p.cmd.Stdin == os.Stdin {
 		p.cmd.Stdin = slave
 	}
+	if p.cmd.Stdout == os.Stdout {
+		p.cmd.Stdout = slave
+	}
 	if p.cmd.Stderr == os.Stderr {
 		p.cmd.Stderr = slave
 	}

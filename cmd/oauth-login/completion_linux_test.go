@@ -1,0 +1,121 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oauth-login/oauth-login/internal/issuer"
+)
+
+const bashCompletion = "/usr/share/bash-completion/bash_completion"
+
+// TestShellsComplete has the shells that are installed complete lines that are typed
+// at a terminal.
+func TestShellsComplete(t *testing.T) {
+	provider := startProvider(t, &issuer.Options{})
+	h := newHome(t)
+	if p := h.run(t, "--issuer", provider.URL(), "--client-id", "cli", "--profile", "work account"); p.cmd.ProcessState.ExitCode() != exitDone {
+		t.Fatalf("login:\n%s", &p.stderr)
+	}
+	for _, shell := range []struct {
+		name    string
+		command []string
+		install string
+	}{
+		{"bash", []string{"bash", "--norc", "-i"}, "source <(oauth-login completion bash)"},
+		{"bash with bash-completion", []string{"bash", "--rcfile", bashCompletion, "-i"}, "source <(oauth-login completion bash)"},
+		{"zsh", []string{"zsh", "-f", "-i"}, "bindkey -e; autoload -U compinit && compinit -D && source <(oauth-login completion zsh)"},
+		{"fish", []string{"fish", "--no-config", "-i"}, "oauth-login completion fish | source"},
+	} {
+		t.Run(shell.name, func(t *testing.T) {
+			if _, err := exec.LookPath(shell.command[0]); err != nil {
+				t.Skip("it is not installed")
+			}
+			if _, err := os.Stat(bashCompletion); err != nil && shell.command[1] == "--rcfile" {
+				t.Skip("it is not installed")
+			}
+			s := h.startShell(t, shell.command)
+			s.enter(t, shell.install+"; echo READY > ready")
+			s.wait(t, "ready")
+			for typed, want := range map[string]string{
+				"git-cred":                         "git-credential",
+				"token --format exec-c":            "token --format exec-credential",
+				"token --format=exec-c":            "token --format=exec-credential",
+				"--client-auth client_secret_p":    "--client-auth client_secret_post",
+				"status --issuer http":             "status --issuer " + provider.URL(),
+				"docker-credential li":             "docker-credential list",
+				"login --response-mode form_post.": "login --response-mode form_post.jwt",
+				"token --output js":                "token --output json",
+				"login --store-pass":               "login --store-passphrase-file",
+				"completion fi":                    "completion fish",
+				"help docker-":                     "help docker-credential",
+				"token --issuer " + provider.URL() + " --profile wor": "token --issuer " + provider.URL() + ` --profile work account`,
+			} {
+				if got := s.complete(t, "oauth-login "+typed); got != "oauth-login "+want {
+					t.Errorf("%q becomes %q", typed, got)
+				}
+			}
+			for _, noise := range []string{"Completion ended", "not found", "rror", "compopt"} {
+				if strings.Contains(s.tty.text(), noise) {
+					t.Errorf("the terminal shows %q:\n%s", noise, s.tty.text())
+				}
+			}
+		})
+	}
+}
+
+// A shell runs at a terminal, with its home as the working directory.
+type shell struct {
+	tty *terminal
+	dir string
+}
+
+func (h *home) startShell(t *testing.T, command []string) *shell {
+	t.Helper()
+	p := h.command(t)
+	path, err := exec.LookPath(command[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.cmd.Path, p.cmd.Args = path, command
+	p.cmd.Env = append(p.cmd.Env, "TERM=xterm", "PS1=$ ", "EDITOR=", "VISUAL=")
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = os.Stdin, os.Stdout, os.Stderr // stand for the terminal
+	s := &shell{p.startAt(t, 24, 200), h.dir}
+	t.Cleanup(func() {
+		p.cmd.Process.Kill()
+		p.cmd.Wait()
+	})
+	return s
+}
+
+func (s *shell) enter(t *testing.T, line string) {
+	t.Helper()
+	s.tty.write(t, line+"\r")
+}
+
+// complete types a line and Tab, and returns what has become of the line: the words
+// that a command in its place gets.
+func (s *shell) complete(t *testing.T, typed string) string {
+	t.Helper()
+	const begin, end = "\x01", "\x05" // Ctrl-A, Ctrl-E
+	s.enter(t, typed+"\t"+begin+"echo "+end+" > line")
+	return s.wait(t, "line")
+}
+
+// wait waits for a line in a file, and removes it.
+func (s *shell) wait(t *testing.T, name string) string {
+	t.Helper()
+	path := filepath.Join(s.dir, name)
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if data, err := os.ReadFile(path); err == nil && strings.HasSuffix(string(data), "\n") {
+			os.Remove(path)
+			return strings.TrimSpace(string(data))
+		}
+	}
+	t.Fatalf("nothing is in %s; the terminal shows\n%s", name, s.tty.text())
+	return ""
+}
