@@ -21,6 +21,7 @@ type authRequest struct {
 	loginHint   string
 	prompt      []string
 	maxAge      time.Duration // negative: not given
+	acr         string        // of acr_values, "" for any
 	resources   []string      // RFC 8707, section 2
 	device      *deviceCode   // nil for a request that came through the browser
 	started     time.Time
@@ -34,6 +35,12 @@ func (i *Issuer) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		i.refuse(w, "The request cannot be read.")
 		return
 	}
+	params, problem := i.pulled(params)
+	if problem != "" {
+		i.refuse(w, problem)
+		return
+	}
+	i.asked.write(params)
 	client, redirectURI, problem := i.trustedRedirect(params)
 	if problem != "" {
 		i.refuse(w, problem) // RFC 6749, section 4.1.2.1: no redirect to where nobody has checked
@@ -87,7 +94,7 @@ func (i *Issuer) checkRequest(client *Client, redirectURI string, params url.Val
 		params.Get("code_challenge_method") != "S256" {
 		return nil, invalidRequest("a code_challenge with the method S256 is required")
 	}
-	scopes, failure := grantable(params.Get("scope"))
+	scopes, failure := i.grantable(params.Get("scope"))
 	if failure != nil {
 		return nil, failure
 	}
@@ -114,6 +121,7 @@ func (i *Issuer) checkRequest(client *Client, redirectURI string, params url.Val
 		loginHint:   params.Get("login_hint"),
 		prompt:      prompt,
 		maxAge:      maxAge,
+		acr:         i.acr(params.Get("acr_values")),
 		resources:   params["resource"],
 		started:     i.opts.Now(),
 	}, nil
@@ -143,7 +151,7 @@ func notBase64URL(c rune) bool { return notUnreserved(c) || c == '.' || c == '~'
 
 // grantable returns the scopes that may be granted. The others are left out, and the token response says so (RFC 6749,
 // section 3.3). A request without a scope is one for the profile.
-func grantable(parameter string) ([]string, *oauthError) {
+func (i *Issuer) grantable(parameter string) ([]string, *oauthError) {
 	if parameter == "" {
 		return []string{scopeProfile}, nil
 	}
@@ -152,7 +160,7 @@ func grantable(parameter string) ([]string, *oauthError) {
 		return nil, invalidScope("scope is malformed")
 	}
 	var scopes []string
-	for _, scope := range scopesSupported {
+	for _, scope := range i.scopes() {
 		if has(asked, scope) {
 			scopes = append(scopes, scope)
 		}
@@ -161,6 +169,17 @@ func grantable(parameter string) ([]string, *oauthError) {
 		return nil, invalidScope("none of the scopes is known")
 	}
 	return scopes, nil
+}
+
+// acr returns how the person has to sign in: the first one that is known, in the client's order of preference (OpenID
+// Connect Core, section 3.1.2.1). It is a voluntary claim, so "" for none is no failure.
+func (i *Issuer) acr(parameter string) string {
+	for _, value := range strings.Fields(parameter) {
+		if slices.Contains(i.opts.ACRValues, value) {
+			return value
+		}
+	}
+	return ""
 }
 
 // parsePrompt splits prompt (OpenID Connect Core, section 3.1.2.1).
@@ -194,6 +213,8 @@ func (req *authRequest) needsSignIn(s, fresh *session) bool {
 		return true
 	case s == fresh:
 		return false
+	case req.acr != "" && s.acr != req.acr:
+		return true
 	case slices.Contains(req.prompt, "login"), slices.Contains(req.prompt, "select_account"):
 		return true
 	}

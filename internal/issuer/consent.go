@@ -74,8 +74,10 @@ func meaningOf(scope string) string {
 		return "see your name"
 	case scopeEmail:
 		return "see your email address"
-	default:
+	case scopeOffline:
 		return "stay signed in when you are away"
+	default:
+		return "do what it calls"
 	}
 }
 
@@ -105,7 +107,7 @@ func (i *Issuer) acceptConsent(w http.ResponseWriter, r *http.Request) {
 // decide returns the URL of the authorization response (RFC 6749, sections 4.1.2 and 4.1.2.1), or of the last page for a
 // request from a device.
 func (i *Issuer) decide(req *authRequest, s *session, allowed bool) string {
-	g := &grant{client: req.client, user: s.user, scopes: req.scopes, resources: req.resources, nonce: req.nonce, authTime: s.authTime}
+	g := &grant{client: req.client, user: s.user, scopes: req.scopes, resources: req.resources, nonce: req.nonce, authTime: s.authTime, acr: s.acr}
 	if !allowed {
 		g = nil
 	}

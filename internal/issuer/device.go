@@ -43,7 +43,7 @@ func (i *Issuer) answerDeviceAuthorization(w http.ResponseWriter, r *http.Reques
 	if failure != nil {
 		return nil, failure
 	}
-	scopes, failure := grantable(form.Get("scope"))
+	scopes, failure := i.grantable(form.Get("scope"))
 	if failure != nil {
 		return nil, failure
 	}

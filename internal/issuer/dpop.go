@@ -16,8 +16,9 @@ const (
 )
 
 // checkProof checks the DPoP proof of a request and returns the thumbprint of its key: "" for a request without one.
-// accessToken is the token that goes with it, "" at the token endpoint (RFC 9449, section 4.3; the numbers are its).
-func (i *Issuer) checkProof(r *http.Request, accessToken string) (jkt string, failure *oauthError) {
+// The request came to a server at origin. accessToken is the token that goes with it, "" at the token endpoint (RFC
+// 9449, section 4.3; the numbers are its).
+func (i *Issuer) checkProof(r *http.Request, origin, accessToken string) (jkt string, failure *oauthError) {
 	headers := r.Header.Values("DPoP")
 	if len(headers) == 0 {
 		return "", nil
@@ -36,7 +37,7 @@ func (i *Issuer) checkProof(r *http.Request, accessToken string) (jkt string, fa
 	}
 	now, iat := i.opts.Now(), proof.time("iat")
 	switch {
-	case proof.text("htm") != r.Method, proof.text("htu") != i.origin+r.URL.EscapedPath(): // 8, 9
+	case proof.text("htm") != r.Method, proof.text("htu") != origin+r.URL.EscapedPath(): // 8, 9
 		return "", invalidProof("the proof is for another request")
 	case i.opts.DPoPNonce && !i.nonces.good(proof.text("nonce"), now): // 10, section 8
 		return "", &oauthError{code: "use_dpop_nonce", description: "the proof needs the nonce of the issuer"}

@@ -39,6 +39,9 @@ func (i *Issuer) idTokenClaims(t *tokens, hash crypto.Hash) map[string]any {
 	if t.firstTime && t.grant.nonce != "" { // section 12.2: no nonce after a refresh
 		claims["nonce"] = t.grant.nonce
 	}
+	if t.grant.acr != "" {
+		claims["acr"] = t.grant.acr
+	}
 	maps.Copy(claims, t.grant.user.claims(t.scopes))
 	return claims
 }

@@ -9,11 +9,12 @@
 //	page, err := new(issuer.Visitor).Visit(ctx, authorizationURL) // browser and user in one
 //
 // The issuer speaks the authorization code flow of OpenID Connect Core 1.0 with PKCE (S256, required), RFC 9207 `iss`,
-// refresh tokens that rotate (scope offline_access), the device grant (RFC 8628), userinfo, revocation (RFC 7009), RP-initiated
-// logout and, if it is asked to, client registration (RFC 7591). Tokens that are asked for with a DPoP proof are bound to its
-// key (RFC 9449), and clients may authenticate with assertions (RFC 7523). It has an API with metadata of its own (RFC 9728).
-// It asks for consent at every sign-in, because no native client can prove who it is (RFC 8252, section 8.6).
-// Any user name and any password are accepted: never let it guard anything.
+// refresh tokens that rotate (scope offline_access), the device grant (RFC 8628), userinfo, revocation (RFC 7009),
+// RP-initiated logout and, if it is asked to, client registration (RFC 7591) and pushed authorization requests (RFC
+// 9126). Tokens that are asked for with a DPoP proof are bound to its key (RFC 9449), and clients may authenticate
+// with assertions (RFC 7523). It has an API with metadata of its own (RFC 9728), and [Issuer.Protect] makes others. It
+// asks for consent at every sign-in, because no native client can prove who it is (RFC 8252, section 8.6). Any user
+// name and any password are accepted: never let it guard anything.
 //
 // All state lives in the [Issuer] and is gone after [Issuer.Close]. The package imports no other package of this
 // module, so that a mistake in our client cannot be made here a second time and go unnoticed; for the same reason it signs
@@ -60,6 +61,15 @@ type Options struct {
 	// DeviceInterval is how long a client has to wait between two token requests with a device code; default: five
 	// seconds.
 	DeviceInterval time.Duration
+	// KeepRefreshTokens has a refresh token serve again and again, and gives no new one for it.
+	KeepRefreshTokens bool
+	// Scopes are known beside those of OpenID Connect.
+	Scopes []string
+	// ACRValues are the ways to sign in that a client may ask for with acr_values. The first one asked for that is
+	// among them is the acr of the sign-in, whatever the person does for it.
+	ACRValues []string
+	// RequirePAR takes pushed authorization requests (RFC 9126), and no others.
+	RequirePAR bool
 	// OpenRegistration lets every client register itself (RFC 7591).
 	OpenRegistration bool
 	// ExactRedirectURIs compares redirect URIs as strings, ports and all, as many providers do.
@@ -112,6 +122,8 @@ type Issuer struct {
 	ledger   *ledger
 	visits   *visits
 	counters counters
+	pushed   pushedRequests
+	asked    lastRequest
 
 	assertions, proofs onceOnly // the jti of those that were used
 	nonces             nonceKey
@@ -165,7 +177,7 @@ func newIssuer(opts *Options) (*Issuer, error) {
 		base:     strings.TrimSuffix(o.Path, "/"),
 		registry: newRegistry(clients),
 		keys:     keys,
-		ledger:   newLedger(o.Now, o.AccessTokenTTL),
+		ledger:   newLedger(o.Now, o.AccessTokenTTL, !o.KeepRefreshTokens),
 		visits:   newVisits(o.Now),
 		nonces:   nonceKey(randomValue()),
 	}, nil
@@ -282,13 +294,21 @@ func (i *Issuer) Close() error {
 }
 
 // Requests returns how many requests an endpoint got, whatever was answered: "discovery", "jwks", "authorize",
-// "signin", "consent", "token", "userinfo", "revoke", "signout", "device-authorization", "device", "register", "registered",
-// "api", "api-metadata", or "other" for every other path.
+// "signin", "consent", "push", "token", "userinfo", "revoke", "signout", "device-authorization", "device", "register",
+// "registered", "api", "api-metadata", or "other" for every other path.
 func (i *Issuer) Requests(endpoint string) int { return i.counters.read(endpoint) }
 
 // Secrets returns every authorization code, access token, refresh token and ID token handed out so far, so that
 // tests can look for them where they must not be.
 func (i *Issuer) Secrets() []string { return i.ledger.allSecrets() }
+
+// LastAuthorization returns the parameters of the authorization request that came last, those that were pushed among
+// them, nil before the first one. Nothing was checked of them.
+func (i *Issuer) LastAuthorization() url.Values { return i.asked.read() }
+
+// EndGrants ends all that was granted so far, as when a person withdraws it: no access token and no refresh token of
+// it is good any more.
+func (i *Issuer) EndGrants() { i.ledger.endGrants() }
 
 // ExpireAccessTokens ends the life of all access tokens handed out so far. Refresh tokens stay valid.
 func (i *Issuer) ExpireAccessTokens() { i.ledger.expireAccessTokens() }

@@ -14,11 +14,13 @@ import (
 const codeTTL = time.Minute
 
 // ledger holds everything that was handed out; what can be used no more is kept as far as it is needed to recognise a
-// replay, so the ledger grows by some hundred bytes with every sign-in and refresh. Codes and tokens are found by their hash, so that the time of a search
-// tells nothing about a code or token that exists.
+// replay, so the ledger grows by some hundred bytes with every sign-in and refresh. Codes and tokens are found by
+// their hash, so that the time of a search tells nothing about a code or token that exists.
 type ledger struct {
 	now func() time.Time
 	ttl time.Duration // of access tokens
+
+	rotates bool // refresh tokens are good for one use
 
 	mu       sync.Mutex
 	codes    map[digest]*code
@@ -42,6 +44,7 @@ type grant struct {
 	resources []string // that the tokens are for (RFC 8707)
 	nonce     string
 	authTime  time.Time
+	acr       string // how the user has signed in, "" for nothing in particular
 	revoked   bool
 }
 
@@ -77,10 +80,11 @@ type tokens struct {
 	firstTime bool   // from a code: the ID token carries the nonce
 }
 
-func newLedger(now func() time.Time, ttl time.Duration) *ledger {
+func newLedger(now func() time.Time, ttl time.Duration, rotates bool) *ledger {
 	return &ledger{
 		now:      now,
 		ttl:      ttl,
+		rotates:  rotates,
 		codes:    make(map[digest]*code),
 		access:   make(map[digest]*accessToken),
 		refresh:  make(map[digest]*refreshToken),
@@ -161,17 +165,17 @@ func (l *ledger) renew(client *Client, value string, scopes []string, jkt string
 			return nil, invalidScope("the scope is larger than what was granted")
 		}
 	}
-	t.used = true
+	t.used = l.rotates
 	return l.issue(t.grant, scopes, jkt, false), nil
 }
 
-// issue hands out an access token and, with offline_access, a refresh token. The refresh token of a client that
-// authenticates is bound to the client already (RFC 9449, section 5). The lock is held.
+// issue hands out an access token and, with offline_access, a refresh token, unless there is one that stays. The
+// refresh token of a client that authenticates is bound to the client already (RFC 9449, section 5). The lock is held.
 func (l *ledger) issue(g *grant, scopes []string, jkt string, firstTime bool) *tokens {
 	l.prune()
 	t := &tokens{grant: g, scopes: scopes, access: l.newSecret(), jkt: jkt, firstTime: firstTime}
 	l.access[digestOf(t.access)] = &accessToken{grant: g, scopes: scopes, jkt: jkt, expires: l.now().Add(l.ttl)}
-	if slices.Contains(g.scopes, scopeOffline) {
+	if slices.Contains(g.scopes, scopeOffline) && (firstTime || l.rotates) {
 		t.refresh = l.newSecret()
 		l.refresh[digestOf(t.refresh)] = &refreshToken{grant: g}
 		if g.client.AuthMethod == AuthNone {
@@ -239,6 +243,17 @@ func (l *ledger) expireAccessTokens() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	clear(l.access)
+}
+
+func (l *ledger) endGrants() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, t := range l.access {
+		t.grant.revoked = true
+	}
+	for _, t := range l.refresh {
+		t.grant.revoked = true
+	}
 }
 
 func (l *ledger) addIDToken(value string, g *grant) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// scopesSupported are the scopes that the issuer knows; others are left out of what it grants.
+// scopesSupported are the scopes that every issuer knows.
 var scopesSupported = [...]string{scopeOpenID, scopeProfile, scopeEmail, scopeOffline}
 
 // The scopes of OpenID Connect Core, sections 3.1.2.1, 5.4 and 11.
@@ -50,7 +50,7 @@ func (i *Issuer) metadata() map[string]any {
 		"end_session_endpoint":                             at + signOutPath,             // RP-Initiated Logout, section 2.1
 		"device_authorization_endpoint":                    at + deviceAuthorizationPath, // RFC 8628, section 4
 		"jwks_uri":                                         at + jwksPath,
-		"scopes_supported":                                 slices.Clone(scopesSupported[:]),
+		"scopes_supported":                                 i.scopes(),
 		"response_types_supported":                         []string{"code"},
 		"response_modes_supported":                         []string{"query"},
 		"grant_types_supported":                            []string{"authorization_code", "refresh_token", deviceGrant},
@@ -74,11 +74,20 @@ func (i *Issuer) metadata() map[string]any {
 		"request_uri_parameter_supported": false, // OIDC Discovery, section 3: true when it is left out
 		"service_documentation":           "https://github.com/oauth-login/oauth-login",
 	}
+	if len(i.opts.ACRValues) > 0 {
+		doc["acr_values_supported"] = slices.Clone(i.opts.ACRValues)
+	}
+	if i.opts.RequirePAR { // RFC 9126, section 5
+		doc["pushed_authorization_request_endpoint"], doc["require_pushed_authorization_requests"] = at+pushPath, true
+	}
 	if i.opts.OpenRegistration {
 		doc["registration_endpoint"] = at + registerPath
 	}
 	return doc
 }
+
+// scopes are the scopes that this issuer knows; others are left out of what it grants.
+func (i *Issuer) scopes() []string { return slices.Concat(scopesSupported[:], i.opts.Scopes) }
 
 // has reports whether scope is among scopes.
 func has(scopes []string, scope string) bool { return slices.Contains(scopes, scope) }

@@ -25,6 +25,7 @@ const (
 	signInPath      = interactivePath + "/sign-in"
 	consentPath     = interactivePath + "/consent"
 	signOutPath     = interactivePath + "/sign-out"
+	pushPath        = "/push"
 	tokenPath       = "/token"
 	revokePath      = "/revoke"
 	userinfoPath    = "/userinfo"
@@ -59,6 +60,9 @@ func (i *Issuer) endpoints() []endpoint {
 		{i.base + deviceDonePath, "device", i.showDeviceDone, nil},
 		{i.base + resourcePath, "api", i.serveResource, nil},
 		{resourceMetadataPath + i.base + resourcePath, "api-metadata", i.serveResourceMetadata, nil},
+	}
+	if i.opts.RequirePAR {
+		list = append(list, endpoint{i.base + pushPath, "push", nil, i.servePush})
 	}
 	if i.opts.OpenRegistration {
 		list = append(list, endpoint{i.base + registerPath, "register", nil, i.serveRegister})

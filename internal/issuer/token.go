@@ -31,7 +31,7 @@ func (i *Issuer) answerToken(w http.ResponseWriter, r *http.Request) (map[string
 	if failure != nil {
 		return nil, failure
 	}
-	jkt, failure := i.checkProof(r, "")
+	jkt, failure := i.checkProof(r, i.origin, "")
 	if failure == nil && client.DPoPBound && jkt == "" {
 		failure = invalidProof("the client has to send a proof")
 	}

@@ -68,7 +68,7 @@ func refuseBearer(w http.ResponseWriter, realm string, status int, attributes st
 // serveUserinfoWithProof is for tokens that are bound to a key (RFC 9449, section 7.1).
 func (i *Issuer) serveUserinfoWithProof(w http.ResponseWriter, r *http.Request, value string) {
 	token := i.ledger.findAccess(value)
-	jkt, failure := i.checkProof(r, value)
+	jkt, failure := i.checkProof(r, i.origin, value)
 	switch {
 	case failure != nil:
 		refuseDPoP(w, failure.code)

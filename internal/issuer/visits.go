@@ -43,6 +43,7 @@ type interaction struct {
 type session struct {
 	user     user
 	authTime time.Time
+	acr      string
 	csrf     string // goes with the forms that this person, and no other, may send
 	expires  time.Time
 }
@@ -81,7 +82,7 @@ func (v *visits) find(id, browser string) *interaction {
 func (v *visits) signIn(it *interaction, u user) string {
 	name := randomValue()
 	now := v.now()
-	s := &session{user: u, authTime: now, csrf: randomValue(), expires: now.Add(sessionTTL)}
+	s := &session{user: u, authTime: now, acr: it.request.acr, csrf: randomValue(), expires: now.Add(sessionTTL)}
 	v.mu.Lock()
 	makeRoom(v.sessions, now, func(s *session) time.Time { return s.expires })
 	v.sessions[digestOf(name)] = s
