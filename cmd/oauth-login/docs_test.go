@@ -18,7 +18,7 @@ type exported struct{ name, doc, kind string }
 // TestExportedNamesAreDocumented: who embeds a package reads go doc. A group of
 // constants or fields may share the comment of its first line.
 func TestExportedNamesAreDocumented(t *testing.T) {
-	for _, pkg := range []string{"grant", "loopback", "store"} {
+	for _, pkg := range []string{"grant", "loopback", "store", "issuertest"} {
 		names := exportedNames(t, pkg)
 		if len(names) < 10 {
 			t.Errorf("%s has only %d exported names", pkg, len(names))

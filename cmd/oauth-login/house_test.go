@@ -12,9 +12,10 @@ import (
 
 const module = "github.com/oauth-login/oauth-login"
 
-// TestArrows pins which package may import what: cmd -> {loopback, store} ->
-// grant, and internal/issuer nothing of ours, so that a mistake in grant cannot
-// hide in it. Standard library packages are free.
+// TestArrows pins which package may import what: cmd -> {loopback, store}
+// -> grant, and internal/issuer nothing of ours, so that a mistake in grant
+// cannot hide in it; issuertest is that issuer for other programs. Standard
+// library packages are free.
 func TestArrows(t *testing.T) {
 	allowed := map[string][]string{
 		module + "/cmd/oauth-login": {
@@ -28,6 +29,7 @@ func TestArrows(t *testing.T) {
 		},
 		module + "/grant":           {"github.com/go-jose/go-jose/v4", "golang.org/x/oauth2"},
 		module + "/internal/issuer": {},
+		module + "/issuertest":      {module + "/internal/issuer"},
 	}
 	for _, goos := range []string{"linux", "darwin", "windows"} {
 		for _, p := range listPackages(t, goos) {
@@ -78,7 +80,7 @@ func TestCommandCarriesNoTestCode(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range strings.Fields(string(out)) {
-		if path == "testing" || path == "net/http/httptest" || strings.HasPrefix(path, "github.com/rogpeppe/") {
+		if path == "testing" || path == "net/http/httptest" || path == module+"/issuertest" || strings.HasPrefix(path, "github.com/rogpeppe/") {
 			t.Errorf("the command imports %s", path)
 		}
 	}
