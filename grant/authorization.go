@@ -25,12 +25,15 @@ type Flow struct {
 	// RedirectURI is where the answer comes back to.
 	RedirectURI string
 
-	client *Client
-	as     *AuthorizationServer
-	dpop   *DPoP              // nil for none
-	secret func() flowSecrets // in a function, so that no way of printing shows them
-	spent  atomic.Bool
-	spare  atomic.Pointer[spare] // nil unless KeepWarm runs
+	client  *Client
+	as      *AuthorizationServer
+	asked   asked
+	created time.Time
+	dpop    *DPoP              // nil for none
+	secret  func() flowSecrets // in a function, so that no way of printing shows them
+	spent   atomic.Bool
+	copied  atomic.Bool           // another Flow may be the same login
+	spare   atomic.Pointer[spare] // nil unless KeepWarm runs
 }
 
 type flowSecrets struct{ state, nonce, verifier string }
@@ -48,6 +51,8 @@ type flowSecrets struct{ state, nonce, verifier string }
 // be absolute and have no fragment. A server that cannot do what is demanded is
 // refused with a *CheckError, as is one whose metadata lists challenge methods
 // without S256. Nothing is left out to make it work.
+//
+// What an API demands is asked for too, where ctx says so: see WithStepUp.
 func (c *Client) Authorize(ctx context.Context, redirectURI string) (*Flow, error) {
 	if err := checkRedirectURI(redirectURI); err != nil {
 		return nil, err
@@ -56,14 +61,15 @@ func (c *Client) Authorize(ctx context.Context, redirectURI string) (*Flow, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := c.checkLogin(as); err != nil {
+	asked := c.asks(ctx)
+	if err := c.checkLogin(as, asked); err != nil {
 		return nil, err
 	}
 	secrets := flowSecrets{state: randomValue(), verifier: randomValue()}
-	if slices.Contains(c.scopes(), "openid") {
+	if asked.openID() {
 		secrets.nonce = randomValue()
 	}
-	request, err := c.request(ctx, as, redirectURI, secrets)
+	request, err := c.request(ctx, as, asked, redirectURI, secrets)
 	if err != nil {
 		return nil, err
 	}
@@ -73,20 +79,20 @@ func (c *Client) Authorize(ctx context.Context, redirectURI string) (*Flow, erro
 	}
 	return &Flow{
 		URL: target, URLExpiry: request.expiry, RedirectURI: redirectURI,
-		client: c, as: as, dpop: request.dpop, secret: func() flowSecrets { return secrets },
+		client: c, as: as, asked: asked, created: time.Now(), dpop: request.dpop, secret: func() flowSecrets { return secrets },
 	}, nil
 }
 
 // checkLogin finds now what would otherwise fail after the person has signed
 // in.
-func (c *Client) checkLogin(as *AuthorizationServer) error {
+func (c *Client) checkLogin(as *AuthorizationServer, asked asked) error {
 	if err := c.assert(); err != nil {
 		return err
 	}
 	if err := assertHeader(c.Header); err != nil {
 		return err
 	}
-	if err := cmp.Or(c.checkParameters(), c.checkAuth(as), c.checkHS256(), c.checkFAPIServer(as)); err != nil {
+	if err := cmp.Or(c.checkParameters(asked), c.checkAuth(as), c.checkHS256(), c.checkFAPIServer(as, asked)); err != nil {
 		return err
 	}
 	if methods := as.CodeChallengeMethodsSupported; methods != nil && !slices.Contains(methods, "S256") {
@@ -96,7 +102,24 @@ func (c *Client) checkLogin(as *AuthorizationServer) error {
 	if err := cmp.Or(c.checkSigner(as), c.checkResponseMode(as)); err != nil {
 		return err
 	}
-	for _, name := range c.endpoints(as) {
+	names := append(c.endpoints(asked), "authorization_endpoint")
+	if c.pushes(as) {
+		names = append(names, "pushed_authorization_request_endpoint")
+	}
+	return c.checkEndpoints(as, names)
+}
+
+// endpoints are those that the redirect needs.
+func (c *Client) endpoints(asked asked) []string {
+	names := []string{"token_endpoint"}
+	if c.needsKeys(asked) {
+		names = append(names, "jwks_uri")
+	}
+	return names
+}
+
+func (c *Client) checkEndpoints(as *AuthorizationServer, names []string) error {
+	for _, name := range names {
 		if _, err := as.endpoint(name, c, c.AllowInsecureRequests); err != nil {
 			return err
 		}
@@ -104,16 +127,9 @@ func (c *Client) checkLogin(as *AuthorizationServer) error {
 	return nil
 }
 
-// endpoints are those that a login needs.
-func (c *Client) endpoints(as *AuthorizationServer) []string {
-	names := []string{"token_endpoint", "authorization_endpoint"}
-	if c.pushes(as) {
-		names = append(names, "pushed_authorization_request_endpoint")
-	}
-	if c.signedResponse() || c.signedIDToken() {
-		names = append(names, "jwks_uri")
-	}
-	return names
+// needsKeys reports whether a login brings something that the issuer has signed.
+func (c *Client) needsKeys(asked asked) bool {
+	return isSigned(asked.responseMode) || c.signedIDToken(asked)
 }
 
 // checkRedirectURI: "The endpoint URI MUST NOT include a fragment component"
@@ -157,7 +173,7 @@ func (f *Flow) Ours(params url.Values) bool {
 	return ok && equal(state, f.secret().state)
 }
 
-// made reports whether Authorize made the flow.
+// made reports whether Authorize or Resume made the flow.
 func (f *Flow) made() bool { return f != nil && f.secret != nil }
 
 // Warm fetches the keys of the issuer (OpenID Connect Discovery 1.0, section
@@ -165,7 +181,7 @@ func (f *Flow) made() bool { return f != nil && f.secret != nil }
 // for it to return; KeepWarm does this and more. It is best effort: what fails
 // here is tried again by Exchange.
 func (f *Flow) Warm(ctx context.Context) {
-	if f.made() && (f.client.signedIDToken() || f.client.signedResponse()) {
+	if f.made() && f.client.needsKeys(f.asked) {
 		keys := keySource{httpClient: f.client.httpClient(nil), insecure: f.client.AllowInsecureRequests}
 		keys.prefetch(ctx, f.as, f.client)
 	}
@@ -182,12 +198,12 @@ func (f *Flow) Warm(ctx context.Context) {
 // ErrNotOurs. A refusal of the server is an *Error, one of ours a *CheckError.
 func (f *Flow) Exchange(ctx context.Context, params url.Values) (*Token, error) {
 	if !f.made() {
-		return nil, argumentError("the flow does not come from Authorize")
+		return nil, argumentError("the flow does not come from Authorize or Resume")
 	}
 	if !f.Ours(params) {
 		return nil, ErrNotOurs
 	}
-	if !f.spent.CompareAndSwap(false, true) {
+	if !f.spend() {
 		return nil, fmt.Errorf("%w: it has had its redirect", ErrNotOurs)
 	}
 	secrets := f.secret()
@@ -196,7 +212,7 @@ func (f *Flow) Exchange(ctx context.Context, params url.Values) (*Token, error) 
 		return nil, scrub(err, secrets.state, secrets.nonce, secrets.verifier, params.Get("code"))
 	}
 	if token.Scopes == nil {
-		token.Scopes = f.client.scopes() // RFC 6749, section 5.1: left out when it is what was asked for
+		token.Scopes = slices.Clone(f.asked.scopes) // RFC 6749, section 5.1: left out when it is what was asked for
 	}
 	return token, nil
 }
@@ -221,14 +237,14 @@ func (f *Flow) exchange(ctx context.Context, params url.Values, secrets flowSecr
 			return nil, err
 		}
 		return processCodeResponse(ctx, f.as, f.client, resp, &ProcessAuthorizationCodeOptions{
-			ExpectedNonce: secrets.nonce, MaxAge: f.client.MaxAge, DPoP: f.dpop, AllowInsecureRequests: f.client.AllowInsecureRequests,
+			ExpectedNonce: secrets.nonce, MaxAge: f.asked.checkedMaxAge(), DPoP: f.dpop, AllowInsecureRequests: f.client.AllowInsecureRequests,
 		}, true)
 	})
 }
 
 // validate takes the response in the form that was asked for, and in no other.
 func (f *Flow) validate(ctx context.Context, params url.Values, state string) (CallbackParameters, error) {
-	if !f.client.signedResponse() {
+	if !isSigned(f.asked.responseMode) {
 		return ValidateAuthResponse(f.as, f.client, params, state)
 	}
 	return ValidateJWTAuthResponse(ctx, f.as, f.client, params, state, &RequestOptions{AllowInsecureRequests: f.client.AllowInsecureRequests})

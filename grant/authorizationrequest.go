@@ -19,9 +19,34 @@ func (c *Client) scopes() []string {
 	return strings.Fields(strings.Join(c.Scopes, " "))
 }
 
+// An asked is what a login asks for, as far as its answer is held to that.
+type asked struct {
+	scopes       []string
+	acrValues    string
+	maxAge       *int // seconds, nil for none
+	responseMode string
+}
+
+// asks returns what a login asks for now: what the client does, and what an API
+// demands beyond that.
+func (c *Client) asks(ctx context.Context) asked {
+	return asked{scopes: c.scopes(), acrValues: c.ACRValues, maxAge: c.MaxAge, responseMode: c.ResponseMode}.with(StepUpOf(ctx))
+}
+
+// openID reports whether an ID token has to come.
+func (a asked) openID() bool { return slices.Contains(a.scopes, "openid") }
+
+// checkedMaxAge is max_age where there is an ID token to check it against.
+func (a asked) checkedMaxAge() *int {
+	if !a.openID() {
+		return nil
+	}
+	return a.maxAge
+}
+
 // checkParameters refuses what the server could not understand.
-func (c *Client) checkParameters() error {
-	if c.MaxAge != nil && (*c.MaxAge < 0 || !slices.Contains(c.scopes(), "openid")) {
+func (c *Client) checkParameters(asked asked) error {
+	if asked.maxAge != nil && *asked.maxAge < 0 || c.MaxAge != nil && !asked.openID() {
 		return argumentError("max_age must not be negative, and needs the scope openid")
 	}
 	if c.Claims != nil && !isJSON(c.Claims, '{') {
@@ -49,12 +74,12 @@ type authorizationRequest struct {
 
 // request prepares the authorization request: as plain parameters, as a signed
 // object, or as a reference to what was sent before.
-func (c *Client) request(ctx context.Context, as *AuthorizationServer, redirectURI string, s flowSecrets) (*authorizationRequest, error) {
+func (c *Client) request(ctx context.Context, as *AuthorizationServer, asked asked, redirectURI string, s flowSecrets) (*authorizationRequest, error) {
 	dpop, err := c.newDPoP(as)
 	if err != nil {
 		return nil, err
 	}
-	params := c.requestParameters(redirectURI, s)
+	params := c.requestParameters(asked, redirectURI, s)
 	if dpop != nil {
 		params.Set("dpop_jkt", dpop.Thumbprint()) // RFC 9449, section 10
 	}
@@ -75,8 +100,8 @@ func (c *Client) request(ctx context.Context, as *AuthorizationServer, redirectU
 // requestParameters returns the parameters of the authorization request: RFC
 // 6749, section 4.1.1, RFC 7636, section 4.3, and OpenID Connect Core 1.0, section
 // 3.1.2.1.
-func (c *Client) requestParameters(redirectURI string, s flowSecrets) url.Values {
-	params := c.wishes()
+func (c *Client) requestParameters(asked asked, redirectURI string, s flowSecrets) url.Values {
+	params := c.wishes(asked)
 	if s.nonce != "" {
 		params.Set("nonce", s.nonce)
 	}
@@ -91,7 +116,7 @@ func (c *Client) requestParameters(redirectURI string, s flowSecrets) url.Values
 
 // wishes are the parameters that say what is asked for, in whichever way the
 // person signs in. Ours win over the additional ones.
-func (c *Client) wishes() url.Values {
+func (c *Client) wishes(asked asked) url.Values {
 	params := url.Values{}
 	for name, values := range c.AuthorizationParameters {
 		if !isOurs(name) {
@@ -99,8 +124,8 @@ func (c *Client) wishes() url.Values {
 		}
 	}
 	for name, value := range map[string]string{
-		"scope":  strings.Join(c.scopes(), " "),
-		"prompt": c.Prompt, "login_hint": c.LoginHint, "acr_values": c.ACRValues, "ui_locales": c.UILocales,
+		"scope":  strings.Join(asked.scopes, " "),
+		"prompt": c.Prompt, "login_hint": c.LoginHint, "acr_values": asked.acrValues, "ui_locales": c.UILocales,
 		"response_mode": c.ResponseMode, "claims": string(c.Claims), "authorization_details": string(c.AuthorizationDetails), "audience": c.Audience,
 	} {
 		if value != "" {
@@ -110,8 +135,8 @@ func (c *Client) wishes() url.Values {
 	if len(c.Resources) > 0 {
 		params["resource"] = slices.Clone(c.Resources) // RFC 8707, section 2: as they are, none left out
 	}
-	if c.MaxAge != nil {
-		params.Set("max_age", strconv.Itoa(*c.MaxAge))
+	if asked.maxAge != nil {
+		params.Set("max_age", strconv.Itoa(*asked.maxAge))
 	}
 	return params
 }

@@ -22,6 +22,16 @@
 // ends a token, and Client.EndSessionURL signs the person out at the provider.
 // Token.Authorize puts a token into a request to any API.
 //
+// A program that does not live until the redirect comes, such as an agent or one
+// that the system starts for a link of its own scheme, keeps what Flow.MarshalBinary
+// returns. Another process goes on from there:
+//
+//	flow, err := client.Resume(ctx, pending)
+//	token, err := flow.Complete(ctx, redirectURL)
+//
+// An API may want more of a login than the token that it got comes of: ParseStepUp
+// reads its challenge, and WithStepUp has the next login ask for that (RFC 9470).
+//
 // With Client.DPoPBoundAccessTokens, tokens are bound to a private key, which is
 // part of what is stored of a Token. A client with a key or a certificate of its own
 // needs no secret: see TokenEndpointAuthMethod.
@@ -56,6 +66,9 @@
 //	*Error       the server refused: code, description, endpoint, status
 //	*CheckError  we refused what the server sent: the rule, expected and actual
 //	ErrArgument  the caller made a mistake
+//
+// Two more say what came of no request: ErrNotOurs, that a redirect is noise, and
+// ErrNotResumable, that a pending login is of no use.
 //
 // Errors of the network and of the context pass through. No error holds a code,
 // state, verifier or token.
@@ -218,6 +231,7 @@ type Client struct {
 	discovered  *AuthorizationServer
 	mu          sync.Mutex // guards own
 	own         *http.Client
+	completed   completedLogins
 }
 
 // Discover returns the metadata of the client's server (RFC 8414, section 2):

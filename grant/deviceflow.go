@@ -37,6 +37,7 @@ type DeviceFlow struct {
 
 	client   *Client
 	as       *AuthorizationServer
+	asked    asked
 	dpop     *DPoP         // nil for none
 	code     func() Secret // in a function, so that no way of printing shows it
 	interval time.Duration
@@ -45,7 +46,7 @@ type DeviceFlow struct {
 
 // AuthorizeDevice starts a login on another device: RFC 8628, section 3.1. It
 // finds the server and asks for the codes, for the scopes and with the parameters
-// that Authorize would send. No nonce is sent.
+// that Authorize would send, those of WithStepUp too. No nonce is sent.
 //
 // A server without a device authorization endpoint leads to a *CheckError with
 // the code OAUTH_MISSING_SERVER_METADATA. So does one whose verification URI is
@@ -55,14 +56,15 @@ func (c *Client) AuthorizeDevice(ctx context.Context) (*DeviceFlow, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.checkDevice(as); err != nil {
+	asked := c.asks(ctx)
+	if err := c.checkDevice(as, asked); err != nil {
 		return nil, err
 	}
 	dpop, err := c.newDPoP(as)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := DeviceAuthorizationRequest(ctx, as, c, c.wishes(), c.requestOptions())
+	resp, err := DeviceAuthorizationRequest(ctx, as, c, c.wishes(asked), c.requestOptions())
 	if err != nil {
 		return nil, err
 	}
@@ -73,31 +75,26 @@ func (c *Client) AuthorizeDevice(ctx context.Context) (*DeviceFlow, error) {
 	return &DeviceFlow{
 		VerificationURI: d.VerificationURI, VerificationURIComplete: d.VerificationURIComplete,
 		UserCode: d.UserCode, Expiry: d.Expiry, interval: d.Interval,
-		client: c, as: as, dpop: dpop, code: func() Secret { return d.DeviceCode },
+		client: c, as: as, asked: asked, dpop: dpop, code: func() Secret { return d.DeviceCode },
 	}, nil
 }
 
 // checkDevice finds now what would otherwise fail after the person has signed in.
-func (c *Client) checkDevice(as *AuthorizationServer) error {
+func (c *Client) checkDevice(as *AuthorizationServer, asked asked) error {
 	if err := c.assert(); err != nil {
 		return err
 	}
 	if c.FAPI2 {
 		return argumentError("FAPI 2.0 does not have the device grant") // Security Profile, section 5.3.3
 	}
-	if err := cmp.Or(c.checkParameters(), c.checkHS256()); err != nil {
+	if err := cmp.Or(c.checkParameters(asked), c.checkHS256()); err != nil {
 		return err
 	}
 	names := []string{"token_endpoint"}
-	if c.signedIDToken() {
+	if c.signedIDToken(asked) {
 		names = append(names, "jwks_uri")
 	}
-	for _, name := range names {
-		if _, err := as.endpoint(name, c, c.AllowInsecureRequests); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.checkEndpoints(as, names)
 }
 
 // Format prints a placeholder for every verb.
@@ -126,7 +123,7 @@ func (f *DeviceFlow) Wait(ctx context.Context) (*Token, error) {
 		return nil, scrub(err, string(f.code()))
 	}
 	if token.Scopes == nil {
-		token.Scopes = f.client.scopes() // RFC 6749, section 5.1: left out when it is what was asked for
+		token.Scopes = slices.Clone(f.asked.scopes) // RFC 6749, section 5.1: left out when it is what was asked for
 	}
 	return token, nil
 }
@@ -166,7 +163,7 @@ func (f *DeviceFlow) ask(ctx context.Context) (*Token, *http.Response, error) {
 		return nil, nil, err
 	}
 	token, err := processDeviceCodeResponse(ctx, f.as, f.client, resp, &ProcessDeviceCodeOptions{
-		MaxAge: f.client.MaxAge, RequireIDToken: slices.Contains(f.client.scopes(), "openid"),
+		MaxAge: f.asked.checkedMaxAge(), RequireIDToken: f.asked.openID(),
 		DPoP: f.dpop, AllowInsecureRequests: f.client.AllowInsecureRequests,
 	}, true)
 	return token, resp, err

@@ -57,7 +57,7 @@ func (c *Client) checkFAPIKey(d *DPoP) error {
 
 // checkFAPIServer finds now what would make the login one that FAPI 2.0 does not
 // allow.
-func (c *Client) checkFAPIServer(as *AuthorizationServer) error {
+func (c *Client) checkFAPIServer(as *AuthorizationServer, asked asked) error {
 	if !c.FAPI2 {
 		return nil
 	}
@@ -68,13 +68,13 @@ func (c *Client) checkFAPIServer(as *AuthorizationServer) error {
 		// Section 5.3.2.2, number 5. What is left out is not supported: RFC 8414, section 2.
 		{slices.Contains(as.CodeChallengeMethodsSupported, "S256"), checkMetadataS256, "PKCE with S256", "S256"},
 		// Section 5.3.2.2, number 7. A signed response always has an iss (JARM, section 2.1).
-		{as.AuthorizationResponseIssParameterSupported || c.signedResponse(), checkMetadataIss, "the parameter iss of RFC 9207", "true"},
+		{as.AuthorizationResponseIssParameterSupported || isSigned(asked.responseMode), checkMetadataIss, "the parameter iss of RFC 9207", "true"},
 		// Section 5.3.2.1, numbers 4 and 5.
 		{as.DPoPSigningAlgValuesSupported != nil || c.bindsToCertificate(as), checkMetadataDPoP, "tokens that are bound to DPoP or to the client's certificate", ""},
 		// Section 5.4.1.
-		{!slices.Contains(c.scopes(), "openid") || len(c.algs(as.IDTokenSigningAlgValuesSupported)) > 0, checkMetadataIDToken,
+		{!asked.openID() || len(c.algs(as.IDTokenSigningAlgValuesSupported)) > 0, checkMetadataIDToken,
 			"an algorithm of FAPI 2.0 for ID tokens", fmt.Sprint(fapiAlgorithms)},
-		{!c.signedResponse() || len(c.algs(as.AuthorizationSigningAlgValuesSupported)) > 0, checkMetadataJARM,
+		{!isSigned(asked.responseMode) || len(c.algs(as.AuthorizationSigningAlgValuesSupported)) > 0, checkMetadataJARM,
 			"an algorithm of FAPI 2.0 for signed responses", fmt.Sprint(fapiAlgorithms)},
 	} {
 		if !demand.met {

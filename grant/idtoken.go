@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"time"
 )
 
@@ -127,8 +126,8 @@ func (c *Client) verifiesHS256() bool {
 
 // signedIDToken reports whether a login brings an ID token that needs the issuer's
 // keys.
-func (c *Client) signedIDToken() bool {
-	return slices.Contains(c.scopes(), "openid") && c.IDTokenSignedResponseAlg != hs256.alg
+func (c *Client) signedIDToken(asked asked) bool {
+	return asked.openID() && c.IDTokenSignedResponseAlg != hs256.alg
 }
 
 func (c *Client) checkHS256() error {

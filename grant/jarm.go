@@ -139,7 +139,7 @@ func (c *Client) checkResponseMode(as *AuthorizationServer) error {
 		Expected: c.ResponseMode, Actual: strings.Join(offered, " ")}
 }
 
-// signedResponse reports whether the response has to be signed.
-func (c *Client) signedResponse() bool {
-	return c.ResponseMode == modeJWT || strings.HasSuffix(c.ResponseMode, ".jwt")
+// isSigned reports whether the response has to be signed (JARM, section 2.3).
+func isSigned(responseMode string) bool {
+	return responseMode == modeJWT || strings.HasSuffix(responseMode, ".jwt")
 }

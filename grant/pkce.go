@@ -6,6 +6,9 @@ import (
 	"encoding/base64"
 )
 
+// minValue is how long a value of randomValue is at least.
+const minValue = 43
+
 // randomValue returns 32 random bytes as 43 characters of base64url: a state,
 // a nonce, or a code verifier (RFC 7636, section 4.1).
 func randomValue() string {
