@@ -30,7 +30,7 @@ func (s *Source) token(ctx context.Context) (*grant.Token, error) {
 	if errors.Is(err, ErrLoginRequired) && s.Login != nil {
 		return s.signInUnless(ctx, func(now *Record) bool {
 			return record == nil || now.Token.AccessToken != record.Token.AccessToken
-		})
+		}, s.ask)
 	}
 	if _, locked := errors.AsType[*LockError](err); locked && record != nil && record.Token.Valid(0) {
 		return record.Token, nil // as where it cannot be replaced for another reason

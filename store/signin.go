@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/oauth-login/oauth-login/grant"
@@ -21,13 +22,13 @@ func (s *Source) signIn(ctx context.Context) (*grant.Token, error) {
 	}
 	return s.signInUnless(ctx, func(now *Record) bool {
 		return (before == nil || !now.SignedInAt.Equal(before.SignedInAt)) && settings.equal(now.settings)
-	})
+	}, s.ask)
 }
 
 // signInUnless has the person sign in, one process after the other. What is
-// stored then may make that unnecessary: if done says so, as it is the work of
-// another who was faster.
-func (s *Source) signInUnless(ctx context.Context, done func(*Record) bool) (*grant.Token, error) {
+// stored then, nil for nothing, is handed to ask, or makes that unnecessary: if done
+// says so, as it is the work of another who was faster.
+func (s *Source) signInUnless(ctx context.Context, done func(*Record) bool, ask func(context.Context, *Record) (*grant.Token, error)) (*grant.Token, error) {
 	pass, err := s.takePerson(ctx)
 	if err != nil {
 		return nil, err
@@ -43,30 +44,38 @@ func (s *Source) signInUnless(ctx context.Context, done func(*Record) bool) (*gr
 			return token, err
 		}
 	}
-	return s.ask(ctx)
+	return ask(ctx, now)
 }
 
-// ask has the person sign in. Everything that could keep the tokens from being
-// stored is found out before that.
-func (s *Source) ask(ctx context.Context) (*grant.Token, error) {
+// ask has the person sign in, whatever is stored.
+func (s *Source) ask(ctx context.Context, _ *Record) (*grant.Token, error) {
+	settings, err := settingsOf(s.Client)
+	if err != nil {
+		return nil, err
+	}
+	return s.login(ctx, settings, nil)
+}
+
+// login has the person sign in. Everything that could keep the tokens from being
+// stored is found out before that. A token that accept refuses is not stored; nil
+// accepts all.
+func (s *Source) login(ctx context.Context, settings *settings, accept func(*grant.Token) error) (*grant.Token, error) {
 	if prober, ok := s.store().(interface{ Probe(context.Context) error }); ok {
 		if err := prober.Probe(ctx); err != nil {
 			return nil, err
 		}
-	}
-	settings, err := settingsOf(s.Client)
-	if err != nil {
-		return nil, err
 	}
 	var saved atomic.Pointer[grant.Token] // Login may save from a goroutine of its own
 	save := func(ctx context.Context, token *grant.Token) error {
 		if token == nil || token.AccessToken == "" {
 			return fmt.Errorf("%w: Login has no token to save", grant.ErrArgument)
 		}
-		err := s.replace(ctx, &Record{
-			Issuer: s.issuer(), ClientID: s.Client.ClientID, Profile: s.Profile,
-			Token: token, SignedInAt: now(), settings: settings,
-		})
+		if accept != nil {
+			if err := accept(token); err != nil {
+				return err
+			}
+		}
+		err := s.replace(ctx, s.newRecord(token, settings))
 		if err == nil {
 			saved.Store(token)
 		}
@@ -80,6 +89,29 @@ func (s *Source) ask(ctx context.Context) (*grant.Token, error) {
 		err = save(ctx, token)
 	}
 	return token, err
+}
+
+// newRecord returns a login of this moment.
+func (s *Source) newRecord(token *grant.Token, settings *settings) *Record {
+	return &Record{
+		Issuer: s.issuer(), ClientID: s.Client.ClientID, Profile: s.Profile,
+		Token: token, SignedInAt: now(), settings: settings,
+	}
+}
+
+// saveLogin saves a login that was completed elsewhere.
+func (s *Source) saveLogin(ctx context.Context, token *grant.Token) error {
+	if token == nil || token.AccessToken == "" {
+		return fmt.Errorf("%w: there is no token to save", grant.ErrArgument)
+	}
+	if id := token.IDToken; id != nil && (id.Issuer != s.issuer() || !slices.Contains(id.Audience, s.Client.ClientID)) {
+		return fmt.Errorf("%w: the token comes from another issuer or is for another client", grant.ErrArgument)
+	}
+	settings, err := settingsOf(s.Client)
+	if err != nil {
+		return err
+	}
+	return s.replace(ctx, s.newRecord(token, settings))
 }
 
 // replace saves a new login in the place of whatever is stored, and tells of what

@@ -36,7 +36,8 @@ type Source struct {
 	// Login asks the person for a token; nil means that nobody may be asked.
 	// It has to call save before it tells the person that they are signed
 	// in, and to fail when save fails. If it does not call save, Source saves
-	// what it returns.
+	// what it returns. It has to hand its context on to the client, which finds in
+	// it what an API demands of this login: see HTTPClient and grant.WithStepUp.
 	Login func(ctx context.Context, save func(context.Context, *grant.Token) error) (*grant.Token, error)
 	// Store holds the login; nil means a Keychain of the Source's own.
 	Store Store
@@ -71,10 +72,11 @@ type Source struct {
 	keychain *Keychain // stands in for a nil Store
 	// Calls of Token, Refresh and SignIn under way.
 	asking, refreshing, signingIn *flight
-	held                          *Record   // the login as it was last loaded or saved here
-	changes                       int       // counts the changes made here
-	unsaved                       *unsaved  // a refreshed login that the store did not take
-	kept                          *keptLock // see unlock
+	held                          *Record             // the login as it was last loaded or saved here
+	changes                       int                 // counts the changes made here
+	unsaved                       *unsaved            // a refreshed login that the store did not take
+	kept                          *keptLock           // see unlock
+	steppingUp                    map[string]**flight // step-ups under way, by what is demanded
 
 	changing turn // had while the login is looked at and changed
 	signing  turn // had while the person signs in
@@ -137,6 +139,18 @@ func (s *Source) SignIn(ctx context.Context) (*grant.Token, error) {
 		return nil, fmt.Errorf("%w: Source.Login is nil", grant.ErrArgument)
 	}
 	return s.share(ctx, &s.signingIn, s.signIn)
+}
+
+// Save stores a login that was completed without Login, such as by
+// grant.Flow.Complete in another process than the one that has started it, and
+// replaces what is stored, as SignIn does. It waits for whoever changes the login
+// meanwhile. A token whose ID token is of another issuer or client leads to
+// grant.ErrArgument.
+func (s *Source) Save(ctx context.Context, token *grant.Token) error {
+	if err := s.check(ctx); err != nil {
+		return err
+	}
+	return s.saveLogin(ctx, token)
 }
 
 // Load returns the login as it is stored, valid or not, without the network.

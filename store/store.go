@@ -11,7 +11,11 @@
 //
 // Login is any function that gets a token from the person; loopback.Login is
 // the usual one. Source.TokenSource joins code that is written for
-// golang.org/x/oauth2.
+// golang.org/x/oauth2. A login that was completed without it is stored with
+// Source.Save.
+//
+// Where an API demands another login, with more scopes or a second factor, the
+// HTTP client calls Login for that, once, and repeats the request.
 //
 // # Where tokens are
 //

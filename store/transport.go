@@ -24,6 +24,15 @@ import (
 // sent once more. One with a body and without GetBody is not, and its response says
 // 401; the nonce is remembered.
 //
+// An API may demand another login: with scopes that this one lacks (RFC 6750, section
+// 3.1), or as proof that the person is there, or has a second factor (RFC 9470). If
+// there is a Login, it is called once for such a response, with a context from which
+// the client knows what to ask for, and the request is sent once more with the token
+// that comes of it. Requests that are refused at the same time for the same reason
+// share one login. If the login fails, is that of another person or does not bring
+// what was demanded, or if the body cannot be had again, the response is that of the
+// first request, as it came. A Timeout of the client counts while the person signs in.
+//
 // The token goes over https only, or over http to a loopback host; anything else
 // is an error (RFC 6750, section 5.3). A request that has an Authorization header
 // keeps it. A redirect that leads to another scheme, host or port, or comes back
@@ -46,15 +55,26 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	resp, again, err := t.send(req, req.Body, token)
-	if again {
-		if body, ok := bodyAgain(req); ok {
-			discard(resp.Body)
-			resp, _, err = t.send(req, body, token)
-		}
+	resp, err := t.authorized(req, req.Body, token)
+	if err == nil {
+		resp, err = t.stepUp(req, resp, token)
 	}
 	if resp != nil {
 		resp.Request = req // without the token
+	}
+	return resp, err
+}
+
+// authorized sends a request with the token, and once more if the API wants a proof
+// with its nonce.
+func (t *transport) authorized(req *http.Request, body io.ReadCloser, token *grant.Token) (*http.Response, error) {
+	resp, again, err := t.send(req, body, token)
+	if !again {
+		return resp, err
+	}
+	if body, ok := bodyAgain(req); ok {
+		discard(resp.Body)
+		resp, _, err = t.send(req, body, token)
 	}
 	return resp, err
 }
