@@ -162,7 +162,7 @@ func locksOf(t *testing.T, issuer string) []string {
 		t.Fatal(err)
 	}
 	return []string{
-		filepath.Join("/run/user", uid, "oauth-login", name),
 		filepath.Join(owner.HomeDir, ".cache", "oauth-login", "locks", name),
+		filepath.Join("/tmp", "oauth-login-"+uid, name), // of a user who is not in /etc/passwd
 	}
 }

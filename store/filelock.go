@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -35,14 +36,18 @@ func (l fileLocks) Lock(ctx context.Context, name string) (unlock func(), err er
 		return nil, &LockError{Path: dir, Err: err}
 	}
 	path := filepath.Join(dir, name+".lock")
-	file := flock.New(path) // never one that was used before: it would let us in again
 	for {
+		file := flock.New(path) // never one that was used before: it would let us in again
 		locked, err := file.TryLock()
 		if err != nil {
 			return nil, &LockError{Path: path, Err: err}
 		}
-		if locked {
+		if locked && inPlace(file) {
 			return func() { file.Unlock() }, nil
+		}
+		if locked { // one that was removed, by whom ever, excludes nobody
+			file.Unlock()
+			continue
 		}
 		select {
 		case <-time.After(lockPause + rand.N(lockJitter)):
@@ -50,6 +55,21 @@ func (l fileLocks) Lock(ctx context.Context, name string) (unlock func(), err er
 			return nil, &LockError{Path: path, Busy: true}
 		}
 	}
+}
+
+// inPlace reports whether others who ask for the lock will find this file. What
+// cleans caches and temporary directories spares files of late.
+func inPlace(file *flock.Flock) bool {
+	locked, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	found, err := os.Stat(file.Path())
+	if err != nil || !os.SameFile(locked, found) {
+		return false
+	}
+	_ = os.Chtimes(file.Path(), time.Now(), time.Now()) // not needed for the lock itself
+	return true
 }
 
 // directory returns the directory of the lock files, which is made where it is

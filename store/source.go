@@ -52,11 +52,11 @@ type Source struct {
 	// LockDir is the directory of the locks that keep processes apart. It is made
 	// where it is missing, and nobody else may be able to write to it. All
 	// processes that use a store have to name the same one. Empty means the
-	// locks of the store, if it has its own, or else a directory of the user's:
-	// /run/user/UID/oauth-login on Linux, where that user has one, or
-	// .cache/oauth-login/locks in the home directory that the system knows;
-	// Library/Caches/oauth-login/locks there on macOS; oauth-login\locks in the
-	// folder LocalAppData on Windows.
+	// locks of the store, if it has its own, or else a directory of the user's,
+	// which is always the same: .cache/oauth-login/locks in the home directory
+	// that /etc/passwd knows, or /tmp/oauth-login-UID where the user is not in
+	// there (LDAP); Library/Caches/oauth-login/locks in the home directory on
+	// macOS; oauth-login\locks in the folder LocalAppData on Windows.
 	LockDir string
 	// Waiting is called once for a call that has waited for a second until
 	// another process, or another call, is done: with login for one that has the
