@@ -3,15 +3,11 @@ package store
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -48,10 +44,10 @@ type Profile struct {
 	// of the client, which are never copied.
 	ClientKey  string `json:"client_key,omitempty"`
 	ClientCert string `json:"client_cert,omitempty"`
-	// Place is where the login is. Left is a place that may hold another copy,
-	// which has to be deleted, because the login has moved or was about to.
-	Place Place `json:"place,omitzero"`
-	Left  Place `json:"left,omitzero"`
+	// Place is where the login is. Left are places that may hold other copies,
+	// which have to be deleted, because the login has moved or was about to.
+	Place Place   `json:"place,omitzero"`
+	Left  []Place `json:"-"`
 	// Newer says that a newer version of this package has written the entry.
 	// What else it says is not to be relied on; nothing here changes it.
 	Newer bool `json:"-"`
@@ -72,11 +68,8 @@ type Place struct {
 func (p Place) Same(other Place) bool { return p.Store == other.Store && p.Dir == other.Dir }
 
 const (
-	profilesName   = "list of logins"
-	profileSuffix  = ".json"
-	profileVersion = 1
-	profileMax     = 64 << 10
-	defaultFile    = "default"
+	profilesName = "list of logins"
+	defaultFile  = "default"
 )
 
 // enlistTimeout is longer than another process can take to store a login: it may
@@ -103,9 +96,11 @@ func (p *Profiles) Save(ctx context.Context, profile Profile) error {
 }
 
 // Enlist does what Save does, together with a save that stores the login at
-// profile.Place. If save fails, the list is what it was. If the process dies, the
-// login is listed where it was before, with the new place to be left, or where it
-// is now, with the old one to be left; see Leave.
+// profile.Place. If save fails, the list is what it was, unless what it has begun
+// may still come true (a keychain that did not answer in time): then the login is
+// listed, so that it is not out of sight if that happens; Prune is for when it does
+// not. If the process dies, the login is listed where it was before, with the new
+// place to be left, or where it is now, with the old one to be left; see Leave.
 //
 // It waits for others that are in a save of theirs, as what this one stores may not
 // be had again.
@@ -117,15 +112,18 @@ func (p *Profiles) Enlist(ctx context.Context, profile Profile, save func() erro
 		pending := profile
 		if moving {
 			pending = old
-			pending.Left, profile.Left = profile.Place, old.Place
+			pending.Left, profile.Left = old.leaving(profile.Place), old.leaving(old.Place)
 		}
 		if err := writeProfile(d, pending); err != nil {
 			return err
 		}
-		if err := save(); err != nil {
-			if listed {
-				return errors.Join(err, writeProfile(d, old))
-			}
+		err := save()
+		switch {
+		case mayStillHappen(err):
+			return err
+		case err != nil && listed:
+			return errors.Join(err, writeProfile(d, old))
+		case err != nil:
 			return errors.Join(err, d.remove(profile.file()))
 		}
 		if moving {
@@ -137,24 +135,44 @@ func (p *Profiles) Enlist(ctx context.Context, profile Profile, save func() erro
 	})
 }
 
-// Leave calls remove for the place that a login has to leave, if there is one,
-// and notes that it has. Nobody enlists the login there in between.
+// mayStillHappen reports whether a save that has failed may have stored the login,
+// or do so later.
+func mayStillHappen(err error) bool {
+	e, ok := errors.AsType[*UnavailableError](err)
+	return ok && (e.Reason == TimedOut || e.Reason == Failed)
+}
+
+// leaving returns the places to leave, and one more.
+func (p Profile) leaving(more Place) []Place {
+	if slices.ContainsFunc(p.Left, more.Same) {
+		return p.Left
+	}
+	return append(slices.Clone(p.Left), more)
+}
+
+// Leave calls remove for each place that a login has to leave, and notes that it
+// has. Nobody enlists the login there in between. A place that cannot be left stays
+// noted and does not keep the others; the error is the first one.
 func (p *Profiles) Leave(ctx context.Context, profile Profile, remove func(Place) error) error {
 	return p.change(ctx, false, func(d *directory) error {
 		listed, ok := readProfile(d, profile.file())
-		if !ok || listed.Left == (Place{}) {
+		if !ok || len(listed.Left) == 0 {
 			return nil
 		}
 		if listed.Newer {
 			return ErrNewer // what it says of places may mean something else
 		}
-		if !listed.Left.Same(listed.Place) {
-			if err := remove(listed.Left); err != nil {
-				return err
+		var failed error
+		listed.Left = slices.DeleteFunc(listed.Left, func(left Place) bool {
+			if left.Same(listed.Place) {
+				return true
 			}
-		}
-		listed.Left = Place{}
-		return writeProfile(d, listed)
+			err := remove(left)
+			failed = cmp.Or(failed, err)
+			return err == nil
+		})
+		written := writeProfile(d, listed)
+		return cmp.Or(failed, written)
 	})
 }
 
@@ -285,72 +303,15 @@ func (p *Profiles) look(do func(*directory) error) error {
 
 // readDefault returns the name of the default profile's file, "" for none.
 func readDefault(d *directory) (string, error) {
-	name, err := d.root.ReadFile(defaultFile)
+	name, err := readListed(d, defaultFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
 	return string(name), err
 }
 
-// profileWire is an entry as it is stored.
-type profileWire struct {
-	Version int `json:"version"`
-	Profile
-}
-
-// readProfile reads one file. Its name has to be the one that the profile
-// within would be given.
-func readProfile(d *directory, name string) (profile Profile, ok bool) {
-	if filepath.Base(name) != name || !strings.HasSuffix(name, profileSuffix) {
-		return profile, false
-	}
-	var wire profileWire
-	data, err := d.root.ReadFile(name)
-	if err != nil || json.Unmarshal(data, &wire) != nil {
-		return profile, false
-	}
-	wire.Newer = wire.Version > profileVersion
-	return wire.Profile, wire.file() == name
-}
-
-func writeProfile(d *directory, profile Profile) error {
-	if err := refuseNewer(d, profile.file()); err != nil {
-		return err
-	}
-	data, err := json.Marshal(profileWire{Version: profileVersion, Profile: profile})
-	if err != nil {
-		return err
-	}
-	return d.replace(profile.file(), data)
-}
-
-// refuseNewer keeps this version from changing what it does not understand.
-func refuseNewer(d *directory, name string) error {
-	data, err := d.root.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	var wire struct {
-		Version float64 `json:"version"`
-	}
-	if json.Unmarshal(data, &wire) == nil && wire.Version > profileVersion {
-		return ErrNewer
-	}
-	return nil // also when it is damaged
-}
-
 // Key is the key under which a Store holds the login.
 func (p Profile) Key() string { return itemKey(p.Issuer, p.ClientID, p.Name) }
-
-// file is the name of a profile's file: its own writing would not do for every
-// file system.
-func (p Profile) file() string {
-	sum := sha256.Sum256([]byte("profile\n" + p.Issuer + "\n" + p.ClientID + "\n" + p.Name))
-	return hex.EncodeToString(sum[:16]) + profileSuffix
-}
 
 func (p *Profiles) path() (string, error) {
 	if p.Dir != "" {

@@ -1,11 +1,13 @@
 package store_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -41,7 +43,7 @@ func TestProfiles(t *testing.T) {
 		t.Errorf("list = %+v, want %+v", got, want)
 	}
 
-	if got, ok, err := p.Default(); err != nil || !ok || got != wantB {
+	if got, ok, err := p.Default(); err != nil || !ok || !reflect.DeepEqual(got, wantB) {
 		t.Errorf("Default = %+v, %v, %v; want %+v", got, ok, err, wantB)
 	}
 	if err := p.Remove(t.Context(), b); err != nil {
@@ -101,7 +103,7 @@ func TestProfilesPlace(t *testing.T) {
 	want := store.Profile{
 		Issuer: "https://a.example", ClientID: "cli",
 		Place: store.Place{Store: "encrypted-file", Dir: "/data", Identity: "/key", PassphraseFile: "/passphrase"},
-		Left:  store.Place{Store: "keychain"},
+		Left:  []store.Place{{Store: "keychain"}, {Store: "encrypted-file", Dir: "/other"}},
 	}
 	if err := p.Add(t.Context(), want); err != nil {
 		t.Fatal(err)
@@ -128,7 +130,7 @@ func TestProfilesOfOldVersions(t *testing.T) {
 	// Where it is, nobody knows; so it is not said to have left.
 	want.Place.Store = "keychain"
 	err := p.Enlist(t.Context(), want, func() error {
-		if got := list(t, p); got[0].Left != (store.Place{}) {
+		if got := list(t, p); got[0].Left != nil {
 			t.Errorf("during the save: %+v", got)
 		}
 		return nil
@@ -235,7 +237,7 @@ func TestProfilesPruneIsExclusive(t *testing.T) {
 func TestProfilesEnlist(t *testing.T) {
 	p := &store.Profiles{Dir: filepath.Join(t.TempDir(), "profiles")}
 	keychain, files := store.Place{Store: "keychain"}, store.Place{Store: "encrypted-file", Dir: "/data"}
-	at := func(place, left store.Place) store.Profile {
+	at := func(place store.Place, left ...store.Place) store.Profile {
 		return store.Profile{Issuer: "https://a.example", ClientID: "cli", Place: place, Left: left}
 	}
 	expect := func(when string, want ...store.Profile) {
@@ -244,14 +246,14 @@ func TestProfilesEnlist(t *testing.T) {
 		for i := range got {
 			got[i].Default = false
 		}
-		if !slices.Equal(got, want) {
+		if len(got) != len(want) || len(want) > 0 && !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, want %+v", when, got, want)
 		}
 	}
 	enlist := func(place store.Place, result error, during store.Profile) {
 		t.Helper()
 		called := false
-		err := p.Enlist(t.Context(), at(place, store.Place{}), func() error {
+		err := p.Enlist(t.Context(), at(place), func() error {
 			called = true
 			expect("during the save", during)
 			return result
@@ -271,23 +273,23 @@ func TestProfilesEnlist(t *testing.T) {
 			t.Errorf("left %+v, %v; want %+v, %v", left, err, want, result)
 		}
 	}
-	trouble, none := errors.New("full"), store.Place{}
+	trouble := errors.New("full")
 
 	leave(nil)
-	enlist(keychain, trouble, at(keychain, none))
+	enlist(keychain, trouble, at(keychain))
 	expect("after a first save that has failed")
 	if _, ok, err := p.Default(); ok || err != nil {
 		t.Errorf("default: %v, %v", ok, err)
 	}
-	enlist(keychain, nil, at(keychain, none))
-	expect("after a save", at(keychain, none))
+	enlist(keychain, nil, at(keychain))
+	expect("after a save", at(keychain))
 	if _, ok, err := p.Default(); !ok || err != nil {
 		t.Errorf("default: %v, %v", ok, err)
 	}
 	leave(nil)
 
 	enlist(files, trouble, at(keychain, files))
-	expect("after a move that has failed", at(keychain, none))
+	expect("after a move that has failed", at(keychain))
 	enlist(files, nil, at(keychain, files))
 	expect("after a move", at(files, keychain))
 	leave(trouble, keychain)
@@ -295,7 +297,98 @@ func TestProfilesEnlist(t *testing.T) {
 	enlist(files, nil, at(files, keychain))
 	expect("after another save", at(files, keychain))
 	leave(nil, keychain)
-	expect("in the end", at(files, none))
+	expect("in the end", at(files))
+}
+
+// TestProfilesLeaveEveryPlace: a login that moves again before its copies could be
+// deleted leaves them all, and one that comes back keeps what it has there.
+func TestProfilesLeaveEveryPlace(t *testing.T) {
+	p := &store.Profiles{Dir: t.TempDir()}
+	a, b, c := store.Place{Store: "keychain"}, store.Place{Store: "encrypted-file", Dir: "/b"}, store.Place{Store: "encrypted-file", Dir: "/c"}
+	profile := store.Profile{Issuer: "https://a.example", ClientID: "cli"}
+	trouble := errors.New("locked")
+	for _, test := range []struct {
+		to     store.Place
+		during []store.Place // to leave while it is saved
+		after  []store.Place
+	}{
+		{a, nil, nil}, {b, []store.Place{b}, []store.Place{a}}, {c, []store.Place{a, c}, []store.Place{a, b}}, {a, []store.Place{a, b}, []store.Place{a, b, c}},
+	} {
+		profile.Place = test.to
+		err := p.Enlist(t.Context(), profile, func() error {
+			if got := list(t, p)[0].Left; !slices.Equal(got, test.during) {
+				t.Errorf("on the way to %+v: %+v, want %+v", test.to, got, test.during)
+			}
+			return nil
+		})
+		if got := list(t, p)[0]; err != nil || got.Place != test.to || !slices.Equal(got.Left, test.after) {
+			t.Errorf("at %+v: %+v, %v; want to leave %+v", test.to, got, err, test.after)
+		}
+	}
+	var left []store.Place
+	err := p.Leave(t.Context(), profile, func(place store.Place) error {
+		if left = append(left, place); place == b {
+			return trouble
+		}
+		return nil
+	})
+	if !slices.Equal(left, []store.Place{b, c}) || !errors.Is(err, trouble) {
+		t.Errorf("left %+v, %v", left, err)
+	}
+	if got := list(t, p)[0].Left; !slices.Equal(got, []store.Place{b}) {
+		t.Errorf("still to leave: %+v, want %+v", got, b)
+	}
+}
+
+// TestProfilesOfSavesThatMayStillHappen: a login that a keychain may store after it
+// has failed to answer is listed, and so is the place that a login may yet move to.
+func TestProfilesOfSavesThatMayStillHappen(t *testing.T) {
+	p := &store.Profiles{Dir: t.TempDir()}
+	first, second := store.Place{Store: "keychain"}, store.Place{Store: "encrypted-file", Dir: "/b"}
+	profile := store.Profile{Issuer: "https://a.example", ClientID: "cli", Place: first}
+	for _, reason := range []store.Reason{store.Full, store.Denied, store.Locked, store.TimedOut} {
+		failure := &store.UnavailableError{Reason: reason, Backend: "test"}
+		if err := p.Enlist(t.Context(), profile, func() error { return failure }); !errors.Is(err, failure) {
+			t.Errorf("%v: %v", reason, err)
+		}
+		if got := list(t, p); (len(got) == 1) != (reason == store.TimedOut) {
+			t.Errorf("%v: %+v", reason, got)
+		}
+	}
+	if _, ok, err := p.Default(); ok || err != nil {
+		t.Errorf("it is the default: %v, %v", ok, err)
+	}
+	if err := p.Save(t.Context(), profile); err != nil {
+		t.Fatal(err)
+	}
+	profile.Place = second
+	_ = p.Enlist(t.Context(), profile, func() error { return &store.UnavailableError{Reason: store.TimedOut} })
+	if got := list(t, p)[0]; got.Place != first || !slices.Equal(got.Left, []store.Place{second}) {
+		t.Errorf("after a move that may still happen: %+v", got)
+	}
+}
+
+// TestProfilesReadIsBounded: what is no entry takes neither memory nor time.
+func TestProfilesReadIsBounded(t *testing.T) {
+	p := &store.Profiles{Dir: t.TempDir()}
+	profile := store.Profile{Issuer: "https://a.example", ClientID: "cli"}
+	if err := p.Save(t.Context(), profile); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(p.Dir, entry(t, p.Dir))
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, append(text, bytes.Repeat([]byte(" "), 1<<20)...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := list(t, p); len(got) != 0 {
+		t.Errorf("list = %+v", got)
+	}
+	if err := p.Save(t.Context(), profile); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("Save: %v", err)
+	}
 }
 
 // TestProfilesLeaveNothingOfTheirOwn: a place is not left while it is the one of
@@ -305,14 +398,14 @@ func TestProfilesLeaveNothingOfTheirOwn(t *testing.T) {
 	place := store.Place{Store: "encrypted-file", Dir: "/data", Identity: "/new"}
 	old := place
 	old.Identity = "/old"
-	profile := store.Profile{Issuer: "https://a.example", ClientID: "cli", Place: place, Left: old}
+	profile := store.Profile{Issuer: "https://a.example", ClientID: "cli", Place: place, Left: []store.Place{old}}
 	if err := p.Add(t.Context(), profile); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.Leave(t.Context(), profile, func(store.Place) error { t.Error("the login was removed"); return nil }); err != nil {
 		t.Error(err)
 	}
-	if got := list(t, p); got[0].Left != (store.Place{}) {
+	if got := list(t, p); got[0].Left != nil {
 		t.Errorf("list = %+v", got)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -109,9 +110,9 @@ func TestProfilesKilledWhileMoving(t *testing.T) {
 		_, err = os.Stat(filepath.Join(p.Dir, "saved"))
 		saved := err == nil // the new place holds it, too
 		switch got := profiles[0]; {
-		case got.Place == from && got.Left == to:
-		case got.Place == from && got.Left == (Place{}) && !saved:
-		case got.Place == to && got.Left == from && saved:
+		case got.Place == from && slices.Equal(got.Left, []Place{to}):
+		case got.Place == from && got.Left == nil && !saved:
+		case got.Place == to && slices.Equal(got.Left, []Place{from}) && saved:
 		default:
 			t.Errorf("killed before change %d, saved %v: %+v", change, saved, got)
 		}
@@ -283,5 +284,29 @@ func changeManyProfiles(t *testing.T, p *Profiles, name string) {
 	// the default may have been one of these.
 	if err := p.Save(t.Context(), mine); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestProfilesPipe: a pipe in the place of an entry, or of the default, is not
+// waited for.
+func TestProfilesPipe(t *testing.T) {
+	p := &Profiles{Dir: t.TempDir()}
+	profile := Profile{Issuer: "https://a.example", ClientID: "cli"}
+	for _, name := range []string{profile.file(), defaultFile} {
+		path := filepath.Join(p.Dir, name)
+		if err := syscall.Mkfifo(path, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, listErr := p.List()
+		_, _, defaultErr := p.Default()
+		if name == defaultFile && (listErr == nil || defaultErr == nil) {
+			t.Errorf("%s: %v, %v", name, listErr, defaultErr)
+		}
+		if err := p.Save(t.Context(), profile); name != defaultFile && err == nil {
+			t.Error("a pipe was replaced")
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -185,6 +185,9 @@ func (o *options) redirectPattern() string {
 	return "http://" + o.redirectHost + ":" + port + o.callbackPath
 }
 
+// errNameTaken is in the errors of checkName.
+var errNameTaken = errors.New("the name of the profile is that of another login")
+
 // checkName keeps one name from meaning two logins.
 func (p *program) checkName(o *options, profile store.Profile) error {
 	if profile.Name == "" {
@@ -196,8 +199,8 @@ func (p *program) checkName(o *options, profile store.Profile) error {
 	}
 	for _, other := range profiles {
 		if other.Name == profile.Name && other.Key() != o.replaces && (other.Issuer != profile.Issuer || other.ClientID != profile.ClientID) {
-			return usageError("the profile "+quoted(profile.Name)+" is a login at "+other.Issuer,
-				"choose another --profile, or remove that login first: oauth-login logout --profile "+shellWord(profile.Name))
+			return &commandError{code: exitUsage, err: errNameTaken, text: "the profile " + quoted(profile.Name) + " is a login at " + other.Issuer,
+				hint: "choose another --profile, or remove that login first: " + logoutCommand(other)}
 		}
 	}
 	return nil

@@ -55,6 +55,9 @@ func (p *program) unlisted(ctx context.Context, o *options) (profile store.Profi
 	if profile.Place, err = o.place(profile.Place); err != nil || profile.Place.Store == noStore {
 		return profile, err
 	}
+	if err := p.checkName(o, profile); err != nil {
+		return profile, err
+	}
 	if _, err := p.load(ctx, profile); err != nil {
 		return profile, nil // whoever wants it will see why
 	}
@@ -82,25 +85,37 @@ func match(profiles []store.Profile, o *options) (matching []store.Profile) {
 	return matching
 }
 
+// commandLines are the flags that choose each of some logins. Two may have one
+// name, if both were made at the same time by old versions.
 func commandLines(profiles []store.Profile) (lines []string) {
+	named := map[string]int{}
 	for _, profile := range profiles {
-		if profile.Name != "" {
+		named[profile.Name]++
+	}
+	for _, profile := range profiles {
+		if profile.Name != "" && named[profile.Name] == 1 {
 			lines = append(lines, "--profile "+shellWord(profile.Name))
 		} else {
-			lines = append(lines, "--issuer "+shellWord(profile.Issuer)+" --client-id "+shellWord(profile.ClientID))
+			lines = append(lines, fullName(profile))
 		}
 	}
 	return lines
 }
 
-// loginCommand is the command that repairs a login.
-func loginCommand(profile store.Profile) string {
-	command := "oauth-login login --issuer " + shellWord(profile.Issuer) + " --client-id " + shellWord(profile.ClientID)
+// fullName are the flags that name a login, whatever others there are.
+func fullName(profile store.Profile) string {
+	flags := "--issuer " + shellWord(profile.Issuer) + " --client-id " + shellWord(profile.ClientID)
 	if profile.Name != "" {
-		command += " --profile " + shellWord(profile.Name)
+		flags += " --profile " + shellWord(profile.Name)
 	}
-	return command
+	return flags
 }
+
+// loginCommand is the command that repairs a login.
+func loginCommand(profile store.Profile) string { return "oauth-login login " + fullName(profile) }
+
+// logoutCommand is the command that removes a login.
+func logoutCommand(profile store.Profile) string { return "oauth-login logout " + fullName(profile) }
 
 // tokenCommand is the command that refreshes a login.
 func tokenCommand(profile store.Profile) string {

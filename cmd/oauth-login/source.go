@@ -42,7 +42,10 @@ func (p *program) source(o *options, client *grant.Client, profile store.Profile
 				forget(ctx, client, token)
 				return err
 			}
-			if err := p.enlist(ctx, profile, func() error { return save(ctx, token) }); err != nil {
+			if err := p.enlist(ctx, o, profile, func() error { return save(ctx, token) }); err != nil {
+				if errors.Is(err, errNameTaken) {
+					forget(ctx, client, token)
+				}
 				return err
 			}
 			s.signedIn.Store(token)
@@ -60,11 +63,16 @@ func (p *program) source(o *options, client *grant.Client, profile store.Profile
 }
 
 // enlist saves a login and puts it on the list. What is not stored is not listed.
-func (p *program) enlist(ctx context.Context, profile store.Profile, save func() error) error {
+func (p *program) enlist(ctx context.Context, o *options, profile store.Profile, save func() error) error {
 	if profile.Place.Store == noStore {
 		return save()
 	}
-	return p.profiles.Enlist(context.WithoutCancel(ctx), profile, save)
+	return p.profiles.Enlist(context.WithoutCancel(ctx), profile, func() error {
+		if err := p.checkName(o, profile); err != nil { // another may have taken it while the person signed in
+			return err
+		}
+		return save()
+	})
 }
 
 // Token is that of store.Source.

@@ -98,7 +98,7 @@ func (p *program) selectProfiles(ctx context.Context, o *options) ([]store.Profi
 
 // heal makes the list of logins agree with what inspect has found.
 func (p *program) heal(ctx context.Context, o *options, profile store.Profile, login loginJSON) {
-	if profile.Left != (store.Place{}) && !profile.Newer && p.leave(ctx, o, profile) != nil {
+	if len(profile.Left) > 0 && !profile.Newer && p.leave(ctx, o, profile) != nil {
 		return
 	}
 	if login.State != stateMissing {
