@@ -37,7 +37,6 @@ type jwt struct {
 	header       object
 	claims       object
 	payload      []byte
-	compact      string // the whole token
 	signingInput string // its first two parts
 	signature    []byte
 }
@@ -53,7 +52,7 @@ func parseJWT(kind jwtKind, raw string, accept func(*jwt) error) (*jwt, error) {
 	if len(parts) != 3 {
 		return nil, &CheckError{Check: kind.check("form"), Code: codeInvalidResponse, Reason: "the token does not have three parts"}
 	}
-	t := &jwt{kind: kind, compact: raw, signingInput: strings.TrimSuffix(raw, "."+parts[2])}
+	t := &jwt{kind: kind, signingInput: strings.TrimSuffix(raw, "."+parts[2])}
 	if err := t.parseHeader(parts[0]); err != nil {
 		return nil, err
 	}

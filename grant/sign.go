@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -60,11 +61,14 @@ func newSigner(key crypto.Signer, pinned string, offered []string) (*signer, err
 // 7518, section 3.1, and RFC 8037, section 3.1. PS256 comes before RS256, as
 // FAPI 2.0 allows the first alone.
 func signingAlgorithms(key crypto.Signer) ([]string, error) {
-	if key == nil {
+	if isEmpty(key) {
 		return nil, argumentError("the private key is nil")
 	}
 	switch public := key.Public().(type) {
 	case *rsa.PublicKey:
+		if public.N == nil {
+			return nil, argumentError("the RSA key has no modulus")
+		}
 		if public.N.BitLen() < minRSAKeySize {
 			return nil, argumentError("the RSA key has %d bits, fewer than %d", public.N.BitLen(), minRSAKeySize)
 		}
@@ -82,6 +86,19 @@ func signingAlgorithms(key crypto.Signer) ([]string, error) {
 		return []string{"EdDSA", "Ed25519"}, nil // RFC 9864 has the second name; more servers know the first
 	}
 	return nil, argumentError("a key of the type %T cannot be used", key.Public())
+}
+
+// isEmpty reports whether there is no key, also behind a type that has one: a key
+// of the standard library that is nil panics when it is asked for its public half.
+func isEmpty(key crypto.Signer) bool {
+	switch key := key.(type) {
+	case nil:
+		return true
+	case ed25519.PrivateKey:
+		return len(key) != ed25519.PrivateKeySize
+	}
+	value := reflect.ValueOf(key)
+	return value.Kind() == reflect.Pointer && value.IsNil()
 }
 
 // sign returns a JWS in compact serialisation (RFC 7515, section 7.1). The

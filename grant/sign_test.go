@@ -80,6 +80,14 @@ func TestSignRefusesKeys(t *testing.T) {
 		offered []string
 	}{
 		{"nil", nil, "", nil},
+		{"nil RSA key", (*rsa.PrivateKey)(nil), "", nil},
+		{"nil EC key", (*ecdsa.PrivateKey)(nil), "", nil},
+		{"nil Ed25519 key", ed25519.PrivateKey(nil), "", nil},
+		{"nil pointer to an Ed25519 key", (*ed25519.PrivateKey)(nil), "", nil},
+		{"short Ed25519 key", make(ed25519.PrivateKey, ed25519.SeedSize), "", nil},
+		{"nil key of another kind", (*opaqueKey)(nil), "", nil},
+		{"empty RSA key", &rsa.PrivateKey{}, "", nil},
+		{"empty EC key", &ecdsa.PrivateKey{}, "", nil},
 		{"small RSA key", newRSAKey(t, 1024), "", nil},
 		{"P-224", newECKey(t, elliptic.P224()), "", nil},
 		{"pinned to another type", newECKey(t, elliptic.P256()), "RS256", nil},
