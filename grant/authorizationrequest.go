@@ -84,17 +84,14 @@ func (c *Client) request(ctx context.Context, as *AuthorizationServer, asked ask
 		params.Set("dpop_jkt", dpop.Thumbprint()) // RFC 9449, section 10
 	}
 	request := &authorizationRequest{params: params, all: params, dpop: dpop}
-	if c.signsRequest(as) {
-		if err := c.sign(as, request); err != nil {
-			return nil, err
-		}
+	switch {
+	case c.pushes(as):
+		err = scrub(c.push(ctx, as, request), s.state, s.nonce)
+	case c.signsRequest(as):
+		request.expiry = time.Now().Add(urlObjectLifetime).UTC()
+		request.params, err = c.sign(as, params, urlObjectLifetime)
 	}
-	if c.pushes(as) {
-		if err := c.push(ctx, as, request); err != nil {
-			return nil, scrub(err, s.state, s.nonce)
-		}
-	}
-	return request, nil
+	return request, err
 }
 
 // requestParameters returns the parameters of the authorization request: RFC

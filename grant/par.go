@@ -97,7 +97,11 @@ func (c *Client) push(ctx context.Context, as *AuthorizationServer, request *aut
 	opts := c.requestOptions()
 	opts.DPoP = request.dpop // RFC 9449, section 10.1
 	pushed, err := withNonce(opts.DPoP, func() (*PushedAuthorization, error) {
-		resp, err := PushedAuthorizationRequest(ctx, as, c, request.params, opts)
+		params, err := c.pushedParameters(as, request.all)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := PushedAuthorizationRequest(ctx, as, c, params, opts)
 		if err != nil {
 			return nil, err
 		}
@@ -109,4 +113,13 @@ func (c *Client) push(ctx context.Context, as *AuthorizationServer, request *aut
 	request.params = url.Values{"client_id": {c.ClientID}, "request_uri": {pushed.RequestURI}}
 	request.expiry = pushed.Expiry
 	return nil
+}
+
+// pushedParameters are signed anew for each request: a server may take the jti of a
+// request object once only (RFC 9101, section 10.2; RFC 7519, section 4.1.7).
+func (c *Client) pushedParameters(as *AuthorizationServer, params url.Values) (url.Values, error) {
+	if !c.signsRequest(as) {
+		return params, nil
+	}
+	return c.sign(as, params, pushedObjectLifetime)
 }

@@ -135,18 +135,12 @@ func (c *Client) checkSigner(as *AuthorizationServer) error {
 	return err
 }
 
-// sign replaces the parameters of an authorization request by a signed request
-// object: RFC 9101, section 5.
-func (c *Client) sign(as *AuthorizationServer, request *authorizationRequest) error {
-	opts := &RequestObjectOptions{KeyID: c.KeyID}
-	if !c.pushes(as) {
-		opts.Lifetime = urlObjectLifetime
-		request.expiry = time.Now().Add(opts.Lifetime).UTC()
-	}
-	object, err := IssueRequestObject(as, c, request.params, c.Key, opts)
+// sign returns what stands in the place of the parameters of an authorization
+// request: RFC 9101, section 5.
+func (c *Client) sign(as *AuthorizationServer, params url.Values, lifetime time.Duration) (url.Values, error) {
+	object, err := IssueRequestObject(as, c, params, c.Key, &RequestObjectOptions{KeyID: c.KeyID, Lifetime: lifetime})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	request.params = url.Values{"client_id": {c.ClientID}, "request": {object}}
-	return nil
+	return url.Values{"client_id": {c.ClientID}, "request": {object}}, nil
 }

@@ -206,6 +206,33 @@ func TestAuthorizeDoesNotLeaveUnsigned(t *testing.T) {
 	}
 }
 
+// A request object is good for one request: the one with the nonce of the server
+// has another.
+func TestPushAgainWithAFreshRequestObject(t *testing.T) {
+	p, client := pushing()
+	client.Key, client.RequireSignedRequestObject, client.TokenEndpointAuthMethod, client.DPoPBoundAccessTokens = keyES, true, "none", true
+	p.others["/par"] = wantsNonce(t, "n-1", always(201, `{"request_uri":"urn:x","expires_in":60}`))
+	if _, err := client.Authorize(t.Context(), redirect); err != nil {
+		t.Fatal(err)
+	}
+	seen := p.requests("/par")
+	if len(seen) != 2 {
+		t.Fatalf("%d requests", len(seen))
+	}
+	_, first := openJWS(t, seen[0].form.Get("request"), &keyES.PublicKey)
+	_, second := openJWS(t, seen[1].form.Get("request"), &keyES.PublicKey)
+	if first["jti"] == second["jti"] {
+		t.Error("two requests have one jti")
+	}
+	for _, name := range []string{"jti", "iat", "nbf", "exp"} {
+		delete(first, name)
+		delete(second, name)
+	}
+	if !reflect.DeepEqual(first, second) {
+		t.Errorf("%v was repeated as %v", first, second)
+	}
+}
+
 // A server that repeats a request object that was pushed.
 func TestSignedPushFailuresHideSecrets(t *testing.T) {
 	p, client := pushing()
