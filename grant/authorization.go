@@ -86,7 +86,7 @@ func (c *Client) Authorize(ctx context.Context, redirectURI string) (*Flow, erro
 // checkLogin finds now what would otherwise fail after the person has signed
 // in.
 func (c *Client) checkLogin(as *AuthorizationServer, asked asked) error {
-	if err := c.assert(); err != nil {
+	if err := assertBoth(as, c); err != nil {
 		return err
 	}
 	if err := assertHeader(c.Header); err != nil {

@@ -330,5 +330,8 @@ func assertBoth(as *AuthorizationServer, client *Client) error {
 	if err := as.assert(); err != nil {
 		return err
 	}
-	return client.assert()
+	if err := client.assert(); err != nil {
+		return err
+	}
+	return client.Registration.assertAt(as)
 }

@@ -16,6 +16,10 @@ import (
 // A Registration is what a server registered (RFC 7591, section 3.2.1), after all
 // checks. Give it to a Client with Apply.
 type Registration struct {
+	// Issuer is that of the server which registered the client. A client_id says
+	// nothing to another one, and the secrets are not for it: requests to it are
+	// refused with ErrArgument. Empty where that is not known.
+	Issuer string
 	// ClientID is client_id, ClientSecret client_secret; the secret is empty for
 	// a public client.
 	ClientID     string
@@ -62,6 +66,16 @@ func (r *Registration) Apply(c *Client) {
 	c.RequirePushedAuthorizationRequests = c.RequirePushedAuthorizationRequests || m.RequirePushedAuthorizationRequests
 }
 
+// assertAt refuses another server than the one that registered the client, if
+// that is known: client identifiers are "unique at the authorization server" (RFC
+// 7591, section 3.2.1), and secrets are between the two.
+func (r *Registration) assertAt(as *AuthorizationServer) error {
+	if r == nil || r.Issuer == "" || r.Issuer == as.Issuer {
+		return nil
+	}
+	return argumentError("the client is registered at %s, and not at %s", r.Issuer, as.Issuer)
+}
+
 // needsSecret reports whether the client authenticates with its secret, or verifies
 // ID tokens with it. Without a method that is so: RFC 7591, section 2.
 func (c *Client) needsSecret() bool {
@@ -72,11 +86,18 @@ func (c *Client) needsSecret() bool {
 	return c.IDTokenSignedResponseAlg == "HS256"
 }
 
+// registrationIssuer is a member that servers do not send.
+const registrationIssuer = "issuer"
+
 // MarshalBinary encodes the registration for a store, with every secret in clear:
-// one line of JSON in ASCII, in the form of RFC 7591, section 3.2.1.
+// one line of JSON in ASCII, in the form of RFC 7591, section 3.2.1, and the issuer
+// beside it.
 func (r *Registration) MarshalBinary() ([]byte, error) {
 	doc := encodeMembers(r.Metadata.members())
 	doc["client_id"] = r.ClientID
+	if r.Issuer != "" {
+		doc[registrationIssuer] = r.Issuer
+	}
 	if r.ClientSecret != "" {
 		doc["client_secret"], doc["client_secret_expires_at"] = string(r.ClientSecret), 0
 		if !r.ClientSecretExpiry.IsZero() {
@@ -101,6 +122,7 @@ func (r *Registration) UnmarshalBinary(data []byte) error {
 		var decoded *Registration
 		if decoded, err = newRegistration(o); err == nil {
 			*r = *decoded
+			r.Issuer, _ = o.str(registrationIssuer)
 			return nil
 		}
 	}
@@ -180,6 +202,7 @@ func processRegistration(as *AuthorizationServer, resp *http.Response, status in
 	if err != nil {
 		return nil, scrub(err, sentSecrets(resp.Request)...)
 	}
+	registration.Issuer = as.Issuer
 	return registration, nil
 }
 
@@ -316,6 +339,9 @@ func (c *Client) registrationRequest(ctx context.Context, method string) (*http.
 	}
 	if c.Registration == nil || c.Registration.RegistrationAccessToken == "" {
 		return nil, nil, argumentError("the client has no registration that can be read")
+	}
+	if err := c.Registration.assertAt(as); err != nil {
+		return nil, nil, err
 	}
 	u, err := c.registrationURL(as)
 	if err != nil {

@@ -2,6 +2,8 @@ package grant_test
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"reflect"
@@ -340,6 +342,46 @@ func TestReadAndDeleteRegistration(t *testing.T) {
 		if outcome(err) != want {
 			t.Errorf("%s: %v", uri, err)
 		}
+	}
+}
+
+// A registration is of no use at another issuer, and neither its client_id nor its
+// secrets are sent there.
+func TestRegistrationElsewhere(t *testing.T) {
+	p, client, _ := newRegistry(always(201, registered(nil).json()))
+	r, err := client.Register(t.Context(), nil, nil)
+	if err != nil || r.Issuer != issuer {
+		t.Fatalf("%q, %v", r.Issuer, err)
+	}
+	data, err := r.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := new(grant.Registration)
+	if err := stored.UnmarshalBinary(data); err != nil {
+		t.Fatal(err)
+	}
+	client.Server.Issuer = "https://other.example"
+	stored.Apply(client)
+	_, authorizeErr := client.Authorize(t.Context(), redirect)
+	_, refreshErr := client.Refresh(t.Context(), &grant.Token{RefreshToken: "refresh"})
+	_, readErr := client.ReadRegistration(t.Context())
+	for what, err := range map[string]error{
+		"authorize": authorizeErr, "refresh": refreshErr, "revoke": client.Revoke(t.Context(), "refresh", ""), "read": readErr, "delete": client.DeleteRegistration(t.Context()),
+	} {
+		if !errors.Is(err, grant.ErrArgument) || !strings.Contains(fmt.Sprint(err), issuer) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for _, path := range []string{"/token", "/revoke", "/register/urn:example:new"} {
+		if seen := p.requests(path); len(seen) != 0 {
+			t.Errorf("requests to %s: %v", path, seen)
+		}
+	}
+	// Who has made it by hand, or stored it before, need not have said where it is from.
+	stored.Issuer = ""
+	if _, err := client.Authorize(t.Context(), redirect); err != nil {
+		t.Error(err)
 	}
 }
 
