@@ -33,7 +33,7 @@ func TestExportedNamesAreDocumented(t *testing.T) {
 
 // The names of grant that no specification has: how Go prints, encodes and fails.
 var ofGo = []string{
-	"Version", "ErrArgument", "ErrNotOurs", "CheckError", "LoginRequired", "Secret", "CloseIdleConnections", "Valid", "OAuth2", "Method",
+	"Version", "ErrArgument", "ErrNotOurs", "ErrNotResumable", "CheckError", "LoginRequired", "Secret", "CloseIdleConnections", "Valid", "OAuth2", "Method",
 	"Format", "String", "Error", "Unwrap", "LogValue", "MarshalText", "MarshalJSON", "UnmarshalJSON", "MarshalBinary", "UnmarshalBinary",
 }
 
