@@ -6,13 +6,18 @@ FUZZTIME    = 30s
 
 export CGO_ENABLED ?= 0
 
-.PHONY: build install test demo e2e lint bench fuzz
+.PHONY: build install man test demo e2e lint bench fuzz
 
 build: ## bin/oauth-login
 	go build -trimpath -ldflags='-s -w' -o bin/ ./cmd/oauth-login
 
 install: ## into $(go env GOPATH)/bin
 	go install -trimpath -ldflags='-s -w' ./cmd/oauth-login
+
+DIR = man
+man: ## manual pages, into DIR: make man DIR=$HOME/.local/share/man/man1
+	@mkdir -p "$(DIR)"
+	go test -count=1 -run '^TestManPages$$' ./cmd/oauth-login -args -man "$$(cd "$(DIR)" && pwd)"
 
 test: ## everything that needs nothing but Go (and a C compiler for the race detector, where there is one)
 	@if CGO_ENABLED=1 go build -race -o /dev/null ./internal/issuer 2>/dev/null; \

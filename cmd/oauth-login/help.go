@@ -75,7 +75,7 @@ func helpPage(c *cobra.Command) string {
 	if !c.HasParent() {
 		writeVerbs(&b, c)
 		writeFlags(&b, c.PersistentFlags(), c.Flags().Lookup("help"))
-		b.WriteString("\n" + defaultsHelp + "\n\n" + moreHelp + "\n")
+		b.WriteString("\n" + defaultsHelp + "\n\n" + exitHelp + "\n\n" + moreHelp + "\n")
 		return b.String()
 	}
 	if examples := verbExamples[c.Name()]; examples != "" {
@@ -87,6 +87,10 @@ func helpPage(c *cobra.Command) string {
 	b.WriteString("\n" + defaultsHelp + "\n")
 	return b.String()
 }
+
+const exitHelp = `The exit code is 0 when all went well, 1 after a failure, 2 for a mistake in the
+call, 3 when a login is required, 4 when something was refused, 5 after a
+timeout, 6 when the store is not available, and 130 after Ctrl-C.`
 
 const moreHelp = `'oauth-login login --help' shows the flags of a login, which are also those of
 'oauth-login' without a command. 'oauth-login help COMMAND' shows the others.`
