@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"runtime"
 	"strings"
 
@@ -16,13 +15,12 @@ import (
 const (
 	quietZone = 4              // modules around the code: ISO/IEC 18004, section 6.3.8
 	darkLight = "\x1b[30;107m" // black on bright white
-	noColours = "\x1b[0m"
 )
 
 // showQR draws an address, where the terminal is large enough for it and can draw.
 func (p *program) showQR(address string) {
-	terminal, ok := p.err.(*os.File)
-	if !ok || !term.IsTerminal(int(terminal.Fd())) || p.events != nil || !p.drawsBlocks() {
+	terminal := p.screen()
+	if terminal == nil || p.events != nil || !p.drawsBlocks() {
 		return
 	}
 	width, height, err := term.GetSize(int(terminal.Fd()))
@@ -38,11 +36,8 @@ func (p *program) showQR(address string) {
 
 // drawsBlocks reports whether the terminal knows colours and half blocks.
 func (p *program) drawsBlocks() bool {
-	if p.has("NO_COLOR") || p.getenv("TERM") == "dumb" {
-		return false
-	}
-	if runtime.GOOS == "windows" {
-		return p.has("WT_SESSION") // older consoles take neither by themselves
+	if !p.knowsColours() || runtime.GOOS == "windows" { // whose new terminal knows both
+		return p.knowsColours()
 	}
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} { // in this order: POSIX, section 8.2
 		if locale := strings.ToLower(p.getenv(name)); locale != "" {
@@ -61,7 +56,7 @@ func drawQR(code *qr.Code) string {
 		for x := -quietZone; x < end; x++ {
 			b.WriteString(halfBlock(code.Black(x, y), code.Black(x, y+1)))
 		}
-		b.WriteString(noColours + "\n")
+		b.WriteString(noColour + "\n")
 	}
 	return b.String()
 }

@@ -95,7 +95,7 @@ func TestNoQR(t *testing.T) {
 		"events":    {rows: 50, columns: 100, env: []string{"OAUTH_LOGIN_EVENTS=json"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if text := showDevice(t, s, &issuer.Options{}); strings.Contains(text, "\x1b") || strings.ContainsAny(text, "█▀▄") {
+			if text := showDevice(t, s, &issuer.Options{}); strings.Contains(text, darkLight) || strings.ContainsAny(text, "█▀▄") {
 				t.Errorf("it shows\n%s", text)
 			}
 		})

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -35,50 +34,30 @@ func (p *program) say(format string, args ...any) {
 			args[i] = printable(arg.Error())
 		}
 	}
-	fmt.Fprintln(p.err, wrap(fmt.Sprintf(format, args...), p.columns()))
+	fmt.Fprintln(p.err, p.styled(wrap(fmt.Sprintf(format, args...), p.columns())))
+}
+
+// screen is the terminal where people read standard error, nil where that leads
+// elsewhere.
+func (p *program) screen() *os.File {
+	if file, ok := p.err.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		return file
+	}
+	return nil
 }
 
 // columns is how long a line of text may be, 0 where nobody reads it at a
 // terminal.
 func (p *program) columns() int {
 	const most = 80
-	terminal, ok := p.err.(*os.File)
-	if !ok || !term.IsTerminal(int(terminal.Fd())) {
+	terminal := p.screen()
+	if terminal == nil {
 		return 0
 	}
 	if width, _, err := term.GetSize(int(terminal.Fd())); err == nil && width > 0 {
 		return min(width, most)
 	}
 	return most
-}
-
-// wrap breaks lines between words. Longer words, such as addresses, stay in one
-// piece.
-func wrap(text string, columns int) string {
-	const indent = "  " // of what belongs to the line above
-	var b strings.Builder
-	for line := range strings.SplitSeq(text, "\n") {
-		for utf8.RuneCountInString(line) > columns && columns > 0 {
-			body := len(line) - len(strings.TrimLeft(line, " "))
-			end := 0 // of what fits, or of one word
-			command := strings.Index(line, "oauth-login ")
-			for i := range line[body:] {
-				if command >= 0 && body+i >= command {
-					break // it is there to be copied, and half of it would run as well
-				}
-				if line[body+i] == ' ' && (end == 0 || utf8.RuneCountInString(line[:body+i]) <= columns) {
-					end = body + i
-				}
-			}
-			if end == 0 {
-				break
-			}
-			b.WriteString(line[:end] + "\n")
-			line = indent + line[end+1:]
-		}
-		b.WriteString(line + "\n")
-	}
-	return strings.TrimSuffix(b.String(), "\n")
 }
 
 func (p *program) warning(format string, args ...any) {

@@ -20,11 +20,26 @@ func TestWrap(t *testing.T) {
 		{"äöü äöü äöü", 11, "äöü äöü äöü"},
 		{"first line\n\nand then a second\n", 12, "first line\n\nand then a\n  second\n"},
 		{"hint: sign in: oauth-login --issuer x --client-id y", 20, "hint: sign in:\n  oauth-login --issuer x --client-id y"},
+		{"hint: 'oauth-login login --help' shows the flags", 20, "hint:\n  'oauth-login login --help'\n  shows the flags"},
+		{"an oauth-login that is waited for", 20, "an oauth-login that\n  is waited for"},
+		{"did you mean 'oauth-login token'? 'oauth-login --help' says", 50, "did you mean 'oauth-login token'?\n  'oauth-login --help' says"},
+		{"as 田中太郎 (田中) at", 16, "as 田中太郎\n  (田中) at"},
+		{"e\u0301e\u0301e\u0301 e\u0301e\u0301e\u0301", 7, "e\u0301e\u0301e\u0301 e\u0301e\u0301e\u0301"},
 		{"not at a terminal, so it stays in one piece", 0, "not at a terminal, so it stays in one piece"},
 	}
 	for _, test := range tests {
 		if got := wrap(test.text, test.columns); got != test.want {
 			t.Errorf("wrap(%q, %d) is\n%q, want\n%q", test.text, test.columns, got, test.want)
+		}
+	}
+}
+
+func TestColumnsOf(t *testing.T) {
+	for text, want := range map[string]int{
+		"": 0, "ada": 3, "é": 1, "e\u0301": 1, "田中": 4, "한글": 4, "カナ": 4, "ｶﾅ": 2, "ＡＢ": 4, "🙂": 2, "Ω—…": 3, "a\u200bb": 2,
+	} {
+		if got := columnsOf(text); got != want {
+			t.Errorf("%q takes %d columns, want %d", text, got, want)
 		}
 	}
 }
