@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/url"
 	"slices"
 	"strings"
@@ -54,6 +55,12 @@ type flowSecrets struct{ state, nonce, verifier string }
 //
 // What an API demands is asked for too, where ctx says so: see WithStepUp.
 func (c *Client) Authorize(ctx context.Context, redirectURI string) (*Flow, error) {
+	flow, err := c.authorize(ctx, redirectURI)
+	c.logRefusal(ctx, "authorization", err)
+	return flow, err
+}
+
+func (c *Client) authorize(ctx context.Context, redirectURI string) (*Flow, error) {
 	if err := checkRedirectURI(redirectURI); err != nil {
 		return nil, err
 	}
@@ -77,6 +84,8 @@ func (c *Client) Authorize(ctx context.Context, redirectURI string) (*Flow, erro
 	if err != nil {
 		return nil, err
 	}
+	c.log(ctx, slog.LevelDebug, "authorization request", slog.String("redirect_uri", redirectURI), slog.Any("scopes", asked.scopes),
+		slog.Bool("pushed", c.pushes(as)), slog.Bool("dpop", request.dpop != nil))
 	return &Flow{
 		URL: target, URLExpiry: request.expiry, RedirectURI: redirectURI,
 		client: c, as: as, asked: asked, created: time.Now(), dpop: request.dpop, secret: func() flowSecrets { return secrets },
@@ -145,6 +154,9 @@ func checkRedirectURI(redirectURI string) error {
 // Format prints a placeholder for every verb. URL holds the state and the nonce.
 func (f *Flow) Format(w fmt.State, _ rune) { io.WriteString(w, "flow "+redacted) }
 
+// LogValue returns a placeholder.
+func (f *Flow) LogValue() slog.Value { return slog.StringValue("flow " + redacted) }
+
 // MarshalText returns a placeholder.
 func (f *Flow) MarshalText() ([]byte, error) { return []byte("flow " + redacted), nil }
 
@@ -209,12 +221,12 @@ func (f *Flow) Exchange(ctx context.Context, params url.Values) (*Token, error) 
 	secrets := f.secret()
 	token, err := f.exchange(ctx, params, secrets)
 	if err != nil {
-		return nil, scrub(err, secrets.state, secrets.nonce, secrets.verifier, params.Get("code"))
-	}
-	if token.Scopes == nil {
+		err = scrub(err, secrets.state, secrets.nonce, secrets.verifier, params.Get("code"))
+	} else if token.Scopes == nil {
 		token.Scopes = slices.Clone(f.asked.scopes) // RFC 6749, section 5.1: left out when it is what was asked for
 	}
-	return token, nil
+	f.client.logToken(ctx, "authorization_code", token, err)
+	return token, err
 }
 
 func (f *Flow) exchange(ctx context.Context, params url.Values, secrets flowSecrets) (*Token, error) {

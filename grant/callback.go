@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/url"
 	"slices"
 	"strings"
@@ -27,6 +28,11 @@ type callback struct {
 // Format prints a placeholder for every verb, as the parameters hold a code.
 func (CallbackParameters) Format(f fmt.State, _ rune) {
 	io.WriteString(f, "callback parameters "+redacted)
+}
+
+// LogValue returns a placeholder.
+func (CallbackParameters) LogValue() slog.Value {
+	return slog.StringValue("callback parameters " + redacted)
 }
 
 // MarshalText returns a placeholder.

@@ -72,6 +72,22 @@
 //
 // Errors of the network and of the context pass through. No error holds a code,
 // state, verifier or token.
+//
+// # Log
+//
+// Nothing is printed. A Client with a Logger tells it
+//
+//	Debug  every request: method, URL without its query, status or error, and how long it took;
+//	       the request that a person is sent to the server with; what package loopback and package
+//	       store do in between
+//	Info   every token that was received, and how: scopes, expiry, what it is bound to; every login
+//	       that is stored, and that is deleted
+//	Warn   every refusal, by the server or by one of our checks, and a browser that cannot be opened
+//
+// and nothing at the level Error, as every error is returned. No line holds a code,
+// state, nonce, verifier, token, key or proof, or a claim about the person: bodies and
+// headers are not logged, and values of the types that hold secrets redact themselves
+// (slog.LogValuer), in lines of the program's own too.
 package grant
 
 import (
@@ -80,6 +96,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
@@ -222,6 +239,9 @@ type Client struct {
 	HTTPClient *http.Client
 	// Header is added to every request. It must not have Authorization.
 	Header http.Header
+	// Logger is told what happens; see the package comment. Package loopback and
+	// package store use it too. nil: silence.
+	Logger *slog.Logger `json:"-" xml:"-"`
 	// AllowInsecureRequests allows http, to loopback hosts only and not for an
 	// https issuer: for tests and for development on one machine. The methods of
 	// Client and Flow heed it; the single steps take it from their options.
@@ -252,7 +272,7 @@ func (c *Client) Discover(ctx context.Context) (*AuthorizationServer, error) {
 		return c.discovered, nil
 	}
 	as, err := Discover(ctx, c.Issuer, &DiscoverOptions{
-		HTTPClient: c.httpClient(nil), Header: c.Header, AllowInsecureRequests: c.AllowInsecureRequests && !c.FAPI2,
+		HTTPClient: c.httpClient(nil), Header: c.Header, Logger: c.Logger, AllowInsecureRequests: c.AllowInsecureRequests && !c.FAPI2,
 	})
 	if err != nil {
 		return nil, err
@@ -268,6 +288,14 @@ func (c *Client) Format(f fmt.State, _ rune) {
 		return
 	}
 	fmt.Fprintf(f, "client %q of %q", c.ClientID, c.issuer())
+}
+
+// LogValue returns the issuer and the client ID.
+func (c *Client) LogValue() slog.Value {
+	if c == nil {
+		return slog.StringValue("<nil>")
+	}
+	return slog.GroupValue(slog.String("issuer", c.issuer()), slog.String("client_id", c.ClientID))
 }
 
 func (c *Client) issuer() string {

@@ -141,7 +141,7 @@ func post(ctx context.Context, as *AuthorizationServer, client *Client, endpoint
 		return nil, err
 	}
 	maps.Copy(req.Header, credentials)
-	resp, err := send(httpClient, req)
+	resp, err := send(httpClient, client.Logger, req)
 	if proves && err == nil {
 		opts.DPoP.learn(u, resp.Header)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"net/http"
 	"net/url"
@@ -35,6 +36,11 @@ type DeviceAuthorization struct {
 // Format prints a placeholder for every verb.
 func (DeviceAuthorization) Format(f fmt.State, _ rune) {
 	io.WriteString(f, "device authorization "+redacted)
+}
+
+// LogValue returns a placeholder.
+func (DeviceAuthorization) LogValue() slog.Value {
+	return slog.StringValue("device authorization " + redacted)
 }
 
 // DeviceAuthorizationRequest asks for a device code and a user code: RFC 8628,

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -52,6 +53,12 @@ type DeviceFlow struct {
 // the code OAUTH_MISSING_SERVER_METADATA. So does one whose verification URI is
 // not https, with another code.
 func (c *Client) AuthorizeDevice(ctx context.Context) (*DeviceFlow, error) {
+	flow, err := c.authorizeDevice(ctx)
+	c.logRefusal(ctx, "device_authorization", err)
+	return flow, err
+}
+
+func (c *Client) authorizeDevice(ctx context.Context) (*DeviceFlow, error) {
 	as, err := c.Discover(ctx)
 	if err != nil {
 		return nil, err
@@ -100,6 +107,9 @@ func (c *Client) checkDevice(as *AuthorizationServer, asked asked) error {
 // Format prints a placeholder for every verb.
 func (f *DeviceFlow) Format(w fmt.State, _ rune) { io.WriteString(w, "device flow "+redacted) }
 
+// LogValue returns a placeholder.
+func (f *DeviceFlow) LogValue() slog.Value { return slog.StringValue("device flow " + redacted) }
+
 // Wait asks the server until the person has finished on the other device, and
 // returns the verified token: RFC 8628, sections 3.4 and 3.5. It asks no more
 // often than the server allows, and less often while the network or the server
@@ -120,12 +130,12 @@ func (f *DeviceFlow) Wait(ctx context.Context) (*Token, error) {
 	}
 	token, err := f.poll(ctx)
 	if err != nil {
-		return nil, scrub(err, string(f.code()))
-	}
-	if token.Scopes == nil {
+		err = scrub(err, string(f.code()))
+	} else if token.Scopes == nil {
 		token.Scopes = slices.Clone(f.asked.scopes) // RFC 6749, section 5.1: left out when it is what was asked for
 	}
-	return token, nil
+	f.client.logToken(ctx, "device_code", token, err)
+	return token, err
 }
 
 // poll asks until there is an answer that settles it.

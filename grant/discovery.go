@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,6 +17,8 @@ type DiscoverOptions struct {
 	HTTPClient *http.Client
 	// Header is added to the requests. It must not have Authorization.
 	Header http.Header
+	// Logger is told of every request, at the level Debug; nil for silence.
+	Logger *slog.Logger
 	// AllowInsecureRequests allows http, to loopback hosts only.
 	AllowInsecureRequests bool
 }
@@ -215,7 +218,7 @@ func (d *discovery) get(ctx context.Context, from string) (*http.Response, error
 		if err != nil {
 			return nil, err
 		}
-		resp, err := send(d.client, req)
+		resp, err := send(d.client, d.opts.Logger, req)
 		if err != nil || !isRedirect(resp.StatusCode) || hop == maxRedirects {
 			return resp, err
 		}

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"net/http"
 	"net/url"
@@ -134,6 +135,9 @@ func (d *DPoP) Thumbprint() string {
 
 // Format prints the thumbprint for every verb. The key has no printed form.
 func (d *DPoP) Format(f fmt.State, _ rune) { io.WriteString(f, "dpop "+d.Thumbprint()) }
+
+// LogValue returns the thumbprint.
+func (d *DPoP) LogValue() slog.Value { return slog.StringValue("dpop " + d.Thumbprint()) }
 
 // MarshalText returns the thumbprint.
 func (d *DPoP) MarshalText() ([]byte, error) { return []byte("dpop " + d.Thumbprint()), nil }

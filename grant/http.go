@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -42,10 +43,10 @@ func newHTTPClient() *http.Client {
 }
 
 // send makes one request and returns its response with the whole body read,
-// whatever the status is.
-func send(client *http.Client, req *http.Request) (*http.Response, error) {
+// whatever the status is. logger may be nil.
+func send(client *http.Client, logger *slog.Logger, req *http.Request) (*http.Response, error) {
 	sent := time.Now()
-	return do(client, req, func(resp *http.Response) error {
+	return do(client, logger, req, func(resp *http.Response) error {
 		body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 		if err != nil {
 			return err
@@ -60,15 +61,17 @@ func send(client *http.Client, req *http.Request) (*http.Response, error) {
 
 // sendForHeader makes one request as send does, and leaves the body, which may
 // have no end.
-func sendForHeader(client *http.Client, req *http.Request) (*http.Response, error) {
-	return do(client, req, func(*http.Response) error { return nil })
+func sendForHeader(client *http.Client, logger *slog.Logger, req *http.Request) (*http.Response, error) {
+	return do(client, logger, req, func(*http.Response) error { return nil })
 }
 
 // do makes one request. It uses the transport of the client, as the client itself
 // would follow redirects and send cookies. It ends after the client's timeout, or
 // after 30 seconds, or with the context. A transport that does not care for the
 // context is left behind, with the goroutine, which ends when the transport does.
-func do(client *http.Client, req *http.Request, read func(*http.Response) error) (*http.Response, error) {
+func do(client *http.Client, logger *slog.Logger, req *http.Request, read func(*http.Response) error) (resp *http.Response, err error) {
+	begin := time.Now()
+	defer func() { logRequest(logger, req, begin, resp, err) }()
 	timeout := requestTimeout
 	if client.Timeout > 0 {
 		timeout = client.Timeout
@@ -146,7 +149,7 @@ func requestError(ctx context.Context, req *http.Request, timeout time.Duration,
 	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
 		err = fmt.Errorf("%w: %w", ended, err)
 	}
-	err = &url.Error{Op: req.Method, URL: req.URL.Scheme + "://" + req.URL.Host + req.URL.EscapedPath(), Err: err}
+	err = &url.Error{Op: req.Method, URL: withoutQuery(req), Err: err}
 	if ctx.Err() != nil && req.Context().Err() == nil {
 		return fmt.Errorf("no answer within %v: %w", timeout, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"time"
 )
@@ -44,6 +45,9 @@ func (t *IDToken) Claims(v any) error {
 
 // Format prints a placeholder for every verb: the claims are about a person.
 func (IDToken) Format(f fmt.State, _ rune) { io.WriteString(f, "id_token "+redacted) }
+
+// LogValue returns a placeholder.
+func (IDToken) LogValue() slog.Value { return slog.StringValue("id_token " + redacted) }
 
 func newIDToken(raw string, t *jwt) *IDToken {
 	token := &IDToken{Raw: Secret(raw), payload: &payload{t.payload}}

@@ -141,7 +141,7 @@ func (s keySource) fetch(ctx context.Context, as *AuthorizationServer, client *C
 	if err != nil {
 		return nil, err
 	}
-	resp, err := send(s.httpClient, req)
+	resp, err := send(s.httpClient, client.Logger, req)
 	if err != nil {
 		return nil, fmt.Errorf("fetch the issuer's keys: %w", err)
 	}

@@ -193,7 +193,7 @@ func (d *resourceDiscovery) challenged(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	resp, err := sendForHeader(d.client, req)
+	resp, err := sendForHeader(d.client, d.opts.Logger, req)
 	if err != nil {
 		return "", err
 	}

@@ -118,22 +118,27 @@ func (c *Client) Refresh(ctx context.Context, old *Token) (*Token, error) {
 		}
 	}
 	token, err := c.refresh(ctx, as, old, dpop)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		token.inherit(old)
 	}
-	if token.RefreshToken == "" {
-		token.RefreshToken = old.RefreshToken
+	c.logToken(ctx, "refresh_token", token, err)
+	return token, err
+}
+
+// inherit takes from the old token what the answer has left out.
+func (t *Token) inherit(old *Token) {
+	if t.RefreshToken == "" {
+		t.RefreshToken = old.RefreshToken
 	}
-	if token.IDToken == nil {
-		token.IDToken = old.IDToken
+	if t.IDToken == nil {
+		t.IDToken = old.IDToken
 	}
-	if token.Scopes == nil {
-		token.Scopes = old.Scopes
+	if t.Scopes == nil {
+		t.Scopes = old.Scopes
 	}
-	if token.AuthorizationDetails == nil {
-		token.AuthorizationDetails = old.AuthorizationDetails
+	if t.AuthorizationDetails == nil {
+		t.AuthorizationDetails = old.AuthorizationDetails
 	}
-	return token, nil
 }
 
 func (c *Client) refresh(ctx context.Context, as *AuthorizationServer, old *Token, dpop *DPoP) (*Token, error) {

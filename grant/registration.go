@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"net/http"
 	"net/url"
@@ -39,6 +40,9 @@ type Registration struct {
 
 // Format prints a placeholder for every verb.
 func (Registration) Format(f fmt.State, _ rune) { io.WriteString(f, "registration "+redacted) }
+
+// LogValue returns a placeholder.
+func (Registration) LogValue() slog.Value { return slog.StringValue("registration " + redacted) }
 
 // Apply makes a client the one that was registered (RFC 7591, section 3.2.1):
 // it sets ClientID, ClientSecret, TokenEndpointAuthMethod, Registration, and
@@ -139,6 +143,8 @@ type RegistrationRequestOptions struct {
 	Header http.Header
 	// HTTPClient makes the request; nil means one with this package's limits.
 	HTTPClient *http.Client
+	// Logger is told of the request, at the level Debug; nil for silence.
+	Logger *slog.Logger
 	// AllowInsecureRequests allows http, to loopback hosts only.
 	AllowInsecureRequests bool
 }
@@ -170,11 +176,11 @@ func RegistrationRequest(ctx context.Context, as *AuthorizationServer, metadata 
 		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/json")
-	return sendWithToken(req, opts.InitialAccessToken, opts.HTTPClient)
+	return sendWithToken(req, opts.InitialAccessToken, opts.HTTPClient, opts.Logger)
 }
 
 // sendWithToken sends a request that a token allows, if there is one.
-func sendWithToken(req *http.Request, token Secret, client *http.Client) (*http.Response, error) {
+func sendWithToken(req *http.Request, token Secret, client *http.Client, logger *slog.Logger) (*http.Response, error) {
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+string(token)) // RFC 6750, section 2.1
 	}
@@ -182,7 +188,7 @@ func sendWithToken(req *http.Request, token Secret, client *http.Client) (*http.
 		client = newHTTPClient()
 		defer client.CloseIdleConnections()
 	}
-	return send(client, req)
+	return send(client, logger, req)
 }
 
 // ProcessRegistrationResponse checks the answer to RegistrationRequest: RFC 7591,
@@ -272,6 +278,12 @@ func (r *Registration) readSecret(body object) error {
 // a registration endpoint leads to a *CheckError with the code
 // OAUTH_MISSING_SERVER_METADATA.
 func (c *Client) Register(ctx context.Context, metadata *ClientMetadata, opts *RegistrationRequestOptions) (*Registration, error) {
+	registration, err := c.register(ctx, metadata, opts)
+	c.logRefusal(ctx, "registration", err)
+	return registration, err
+}
+
+func (c *Client) register(ctx context.Context, metadata *ClientMetadata, opts *RegistrationRequestOptions) (*Registration, error) {
 	as, err := c.Discover(ctx)
 	if err != nil {
 		return nil, err
@@ -283,7 +295,7 @@ func (c *Client) Register(ctx context.Context, metadata *ClientMetadata, opts *R
 	if opts != nil {
 		full = *opts
 	}
-	full.HTTPClient = c.httpClient(full.HTTPClient)
+	full.HTTPClient, full.Logger = c.httpClient(full.HTTPClient), cmp.Or(full.Logger, c.Logger)
 	full.AllowInsecureRequests = full.AllowInsecureRequests || c.AllowInsecureRequests
 	if full.Header == nil {
 		full.Header = c.Header
@@ -351,7 +363,7 @@ func (c *Client) registrationRequest(ctx context.Context, method string) (*http.
 	if err != nil {
 		return nil, nil, err
 	}
-	resp, err := sendWithToken(req, c.Registration.RegistrationAccessToken, c.httpClient(nil))
+	resp, err := sendWithToken(req, c.Registration.RegistrationAccessToken, c.httpClient(nil), c.Logger)
 	return resp, as, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"math"
 	"strconv"
 	"strings"
@@ -43,6 +44,19 @@ type Token struct {
 
 // Format prints a placeholder for every verb.
 func (Token) Format(f fmt.State, _ rune) { io.WriteString(f, "token "+redacted) }
+
+// LogValue returns what may be known of the token: its type and scopes, when it
+// ends, whether it can be refreshed, and the thumbprint of its key.
+func (t Token) LogValue() slog.Value {
+	attrs := []slog.Attr{slog.String("type", t.TokenType), slog.Any("scopes", t.Scopes), slog.Bool("refreshable", t.RefreshToken != "")}
+	if !t.Expiry.IsZero() {
+		attrs = append(attrs, slog.Time("expiry", t.Expiry))
+	}
+	if t.DPoP != nil {
+		attrs = append(attrs, slog.String("jkt", t.DPoP.Thumbprint()))
+	}
+	return slog.GroupValue(attrs...)
+}
 
 // Valid reports whether the access token lives for longer than minTTL. A token
 // without an expiry counts as valid.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 )
 
@@ -30,6 +31,9 @@ func (u *Userinfo) Claims(v any) error {
 
 // Format prints a placeholder for every verb: the claims are about a person.
 func (Userinfo) Format(f fmt.State, _ rune) { io.WriteString(f, "userinfo "+redacted) }
+
+// LogValue returns a placeholder.
+func (Userinfo) LogValue() slog.Value { return slog.StringValue("userinfo " + redacted) }
 
 // UserinfoRequestOptions are the options of UserinfoRequest (OpenID Connect Core
 // 1.0, section 5.3.1). The zero value serves.
@@ -74,12 +78,12 @@ func UserinfoRequest(ctx context.Context, as *AuthorizationServer, client *Clien
 	}
 	if opts.DPoP == nil {
 		req.Header.Set("Authorization", "Bearer "+string(accessToken)) // RFC 6750, section 2.1
-		return send(client.httpClient(opts.HTTPClient), req)
+		return send(client.httpClient(opts.HTTPClient), client.Logger, req)
 	}
 	if err := opts.DPoP.authorize(req, accessToken, client.now()); err != nil {
 		return nil, err
 	}
-	resp, err := send(client.httpClient(opts.HTTPClient), req)
+	resp, err := send(client.httpClient(opts.HTTPClient), client.Logger, req)
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +135,12 @@ func ProcessUserinfoResponse(ctx context.Context, as *AuthorizationServer, clien
 // OAUTH_MISSING_SERVER_METADATA; a token that is of no more use leads to an
 // *Error with the status 401.
 func (c *Client) Userinfo(ctx context.Context, token *Token) (*Userinfo, error) {
+	userinfo, err := c.userinfo(ctx, token)
+	c.logRefusal(ctx, "userinfo", err)
+	return userinfo, err
+}
+
+func (c *Client) userinfo(ctx context.Context, token *Token) (*Userinfo, error) {
 	if token == nil {
 		return nil, argumentError("the token is nil")
 	}

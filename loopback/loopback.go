@@ -10,8 +10,8 @@
 //	token, err := loopback.Login(ctx, client, nil)
 //
 // A program that shows something sets Options.Notify, one that keeps the tokens
-// sets Options.Save. Nothing is printed and nothing is stored by this package.
-// The authorization URL goes to Notify and to the browser, and nowhere else.
+// sets Options.Save. Nothing is printed and nothing is stored by this package; a
+// client with a Logger tells it every event, at the level Debug. The authorization URL goes to Notify and to the browser, and nowhere else.
 //
 // Programs that do more between redirect URI and redirect, such as dynamic
 // registration, call Listen and Server.Receive. Those that have an HTTP server
@@ -140,7 +140,10 @@ func Login(ctx context.Context, client *grant.Client, opts *Options) (*grant.Tok
 		opts = new(Options)
 	}
 	own := *opts
-	own.FormPost = client != nil && (client.ResponseMode == "form_post" || client.ResponseMode == "form_post.jwt")
+	if client != nil {
+		own.FormPost = client.ResponseMode == "form_post" || client.ResponseMode == "form_post.jwt"
+		own.Notify = logging(ctx, client.Logger, opts.Notify)
+	}
 	opts = &own
 	server, err := Listen(ctx, opts)
 	if err != nil {

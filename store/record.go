@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -30,6 +31,9 @@ type Record struct {
 // know that there are secrets in the unexported fields.
 func (r Record) Format(f fmt.State, _ rune) { formatLogin(f, r.Issuer, r.ClientID, r.Profile) }
 
+// LogValue returns which login it is.
+func (r Record) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(r)) }
+
 func formatLogin(w io.Writer, issuer, clientID, profile string) {
 	fmt.Fprintf(w, "login of %q at %q", clientID, issuer)
 	if profile != "" {
@@ -38,8 +42,8 @@ func formatLogin(w io.Writer, issuer, clientID, profile string) {
 }
 
 // Client returns a new client with the settings of the sign-in, for the same
-// issuer. HTTPClient, Header, Auth and Key belong to a process and are not
-// stored; of Auth, the name of its method is, and of Key that there was one.
+// issuer. HTTPClient, Header, Auth, Key and Logger belong to a process and are
+// not stored; of Auth, the name of its method is, and of Key that there was one.
 func (r *Record) Client() *grant.Client {
 	client := &grant.Client{Issuer: r.Issuer, ClientID: r.ClientID}
 	if r.settings != nil {

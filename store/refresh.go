@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"time"
 
@@ -24,6 +25,7 @@ func (s *Source) token(ctx context.Context) (*grant.Token, error) {
 	if s.fresh(record) && s.pending() == nil {
 		// It needs no lock: it is there at once, even while a login goes on.
 		s.remember(record, changes)
+		s.log(ctx, slog.LevelDebug, "login found", slog.Any("token", record.Token))
 		return record.Token, nil
 	}
 	token, err := s.renew(ctx, "")

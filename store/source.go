@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -90,6 +91,9 @@ func (s *Source) Format(f fmt.State, _ rune) {
 	}
 	formatLogin(f, s.issuer(), s.Client.ClientID, s.Profile)
 }
+
+// LogValue returns which login it is.
+func (s *Source) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(s)) }
 
 // Token returns a token that is valid now. It is shared among callers: do not
 // change it.
@@ -211,7 +215,8 @@ func (s *Source) remove(ctx context.Context) error {
 		return err
 	}
 	s.changed(nil)
-	if copied {
+	if copied || err == nil {
+		s.log(ctx, slog.LevelInfo, "login deleted")
 		return nil
 	}
 	return err
@@ -287,7 +292,15 @@ func (s *Source) save(ctx context.Context, record *Record) error {
 		return err
 	}
 	s.changed(record)
+	s.log(ctx, slog.LevelInfo, "login stored", slog.Any("token", record.Token))
 	return nil
+}
+
+// log writes a line about this login.
+func (s *Source) log(ctx context.Context, level slog.Level, message string, attrs ...slog.Attr) {
+	if s.Client.Logger != nil {
+		s.Client.Logger.LogAttrs(ctx, level, message, append([]slog.Attr{slog.Any("login", s)}, attrs...)...)
+	}
 }
 
 // remembered returns the login that was loaded or saved last, nil for none, and
