@@ -126,8 +126,15 @@ type Options struct {
 	// Page returns the page for an outcome, as a complete HTML document in
 	// UTF-8, or nil for the one that is built in. It is called once for each
 	// outcome, before the login starts. Inline styles and data: images work on
-	// such a page, scripts and everything from elsewhere do not.
+	// such a page, scripts and everything from elsewhere do not. html/template makes
+	// good ones.
 	Page func(Outcome) []byte
+	// SignedInURL is where the browser is sent on to in place of the page SignedIn,
+	// when the tokens are checked and saved and not before: https, or http to a
+	// loopback host. It is sent there as the URL is, with nothing of the login in it;
+	// nothing that comes with a request has a say in it (RFC 9700, section 4.11.1).
+	// Empty: the page.
+	SignedInURL string
 }
 
 // Login signs a person in: it listens, makes the authorization request with

@@ -32,7 +32,7 @@ const (
 //	router.Handle("/callback", receiver)
 //	router.Handle("/callback/done", receiver)
 //
-// It looks at the whole path, wherever it is mounted. What the program's own
+// It looks at the whole path, wherever it is mounted, also below http.StripPrefix. What the program's own
 // server answers before any handler, to what is no request, is not its concern.
 type Receiver struct {
 	redirect *redirect
@@ -46,8 +46,8 @@ type Receiver struct {
 }
 
 // NewReceiver returns the handler for redirects to a redirect URI, http or
-// https. Of the options, which may be nil, it uses FormPost, Paste, Notify, Timeout
-// and Page.
+// https. Of the options, which may be nil, it uses FormPost, Paste, Notify, Timeout,
+// Page and SignedInURL.
 func NewReceiver(redirectURI string, opts *Options) (*Receiver, error) {
 	if opts == nil {
 		opts = new(Options)
@@ -56,6 +56,11 @@ func NewReceiver(redirectURI string, opts *Options) (*Receiver, error) {
 	var err error
 	if r.redirect, err = parseRedirect(redirectURI); err != nil {
 		return nil, err
+	}
+	if opts.SignedInURL != "" {
+		if err := checkOpenable(opts.SignedInURL); err != nil {
+			return nil, argumentError("SignedInURL: %v", err)
+		}
 	}
 	r.pages = newPages(opts.Page)
 	r.router = r.routes()
@@ -88,7 +93,21 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	// A fresh routing context: without it, chi would go on with the rest of
 	// the path that a router around this one has left.
 	ctx := context.WithValue(req.Context(), chi.RouteCtxKey, chi.NewRouteContext())
-	r.router.ServeHTTP(w, req.WithContext(ctx))
+	r.router.ServeHTTP(w, r.whole(req.WithContext(ctx)))
+}
+
+// whole returns a request with the path that the browser has asked for, of which
+// http.StripPrefix may have left a part. A path that is ours is left alone, whoever
+// has put it there.
+func (r *Receiver) whole(req *http.Request) *http.Request {
+	asked, err := url.ParseRequestURI(req.RequestURI)
+	if err != nil || r.redirect.routes(req.URL) || !r.redirect.routes(asked) {
+		return req
+	}
+	restored := *req.URL
+	restored.Path, restored.RawPath = asked.Path, asked.RawPath
+	req.URL = &restored // req is a copy
+	return req
 }
 
 // serveCallback takes a redirect with its parameters in the address.
@@ -137,7 +156,11 @@ func (r *Receiver) serveOutcome(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	keep(req)
-	r.pages.write(w, outcome.status(), outcome)
+	if outcome == SignedIn && r.opts.SignedInURL != "" {
+		r.pages.redirect(w, r.opts.SignedInURL)
+	} else {
+		r.pages.write(w, outcome.status(), outcome)
+	}
 	_ = http.NewResponseController(w).Flush() // the server may be closed from here on
 	farewell(req)
 }
@@ -182,7 +205,8 @@ func (r *Receiver) notify(e Event) {
 // *grant.Error of the authorization endpoint becomes the page Refused, any other
 // error the page Failed.
 //
-// One Receive may run at a time. Afterwards the same redirect, sent again, leads
+// A redirect that comes before Receive is noise, so call it as soon as the browser is
+// on its way. One Receive may run at a time. Afterwards the same redirect, sent again, leads
 // to the same page, until the next Receive.
 func (r *Receiver) Receive(ctx context.Context, ours func(url.Values) bool, finish func(ctx context.Context, params url.Values) error) error {
 	a, err := r.begin(ours, finish)

@@ -30,10 +30,7 @@ func parseRedirect(uri string) (*redirect, error) {
 	case strings.Contains(uri, "#"):
 		return nil, argumentError("the redirect URI %q has a fragment", uri) // RFC 6749, section 3.1.2
 	}
-	route := u.RawPath
-	if route == "" {
-		route = u.Path
-	}
+	route := routeOf(u)
 	if route == "" {
 		route = "/" // what a browser asks for then (RFC 9112, section 3.2.1)
 	}
@@ -52,6 +49,20 @@ func parseRedirect(uri string) (*redirect, error) {
 func (r *redirect) matches(u *url.URL) bool {
 	other, err := parseRedirect((&url.URL{Scheme: u.Scheme, User: u.User, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String())
 	return err == nil && other.origin == r.origin && other.path == r.path
+}
+
+// routes reports whether an address is that of the redirect or of the last page.
+func (r *redirect) routes(u *url.URL) bool {
+	route := routeOf(u)
+	return route == r.path || route == r.done()
+}
+
+// routeOf is the path of an address in the form in which a router compares paths.
+func routeOf(u *url.URL) string {
+	if u.RawPath != "" {
+		return u.RawPath
+	}
+	return u.Path
 }
 
 // done is the path of the page that is shown last.
