@@ -236,6 +236,12 @@ type Client struct {
 	// HTTPClient makes every request; nil means one of the Client's own.
 	// Redirects and cookies of it are not used, and without a timeout it gets
 	// one of 30 seconds.
+	//
+	// A Transport of yours that has an *http.Transport send, such as one that logs,
+	// should have the methods Unwrap() http.RoundTripper, which returns it, and
+	// Wrap(http.RoundTripper) http.RoundTripper, which does around another one what is
+	// done around it. Then KeepWarm and the certificates of RFC 8705 work as without
+	// it, and it sees every request.
 	HTTPClient *http.Client
 	// Header is added to every request. It must not have Authorization.
 	Header http.Header
@@ -307,7 +313,13 @@ func (c *Client) issuer() string {
 
 // CloseIdleConnections closes the connections that nothing uses any more. The
 // client stays usable.
-func (c *Client) CloseIdleConnections() { c.httpClient(nil).CloseIdleConnections() }
+func (c *Client) CloseIdleConnections() {
+	client := c.httpClient(nil)
+	client.CloseIdleConnections()
+	if base, _ := unwrap(client); base != nil {
+		base.CloseIdleConnections()
+	}
+}
 
 func (c *Client) httpClient(override *http.Client) *http.Client {
 	if override != nil {

@@ -134,6 +134,34 @@ func fetch(transport http.RoundTripper, req *http.Request, read func(*http.Respo
 	return answer{resp: resp}
 }
 
+// A wrapping is a transport that has another one send, such as one that writes down
+// what is sent. See Client.HTTPClient.
+type wrapping interface {
+	Unwrap() http.RoundTripper                // what sends
+	Wrap(http.RoundTripper) http.RoundTripper // the same around another one
+}
+
+// unwrap returns the transport of the standard library that a client sends with,
+// nil for another one, and what puts around a copy of it what is around it now.
+func unwrap(client *http.Client) (base *http.Transport, wrap func(http.RoundTripper) http.RoundTripper) {
+	roundTripper := client.Transport
+	wrap = func(other http.RoundTripper) http.RoundTripper { return other }
+	for {
+		if roundTripper == nil {
+			roundTripper = http.DefaultTransport
+		}
+		w, ok := roundTripper.(wrapping)
+		if !ok {
+			break
+		}
+		outer := wrap
+		wrap = func(other http.RoundTripper) http.RoundTripper { return outer(w.Wrap(other)) }
+		roundTripper = w.Unwrap()
+	}
+	base, _ = roundTripper.(*http.Transport)
+	return base, wrap
+}
+
 func headerSize(header http.Header) (size int) {
 	for name, values := range header {
 		for _, value := range values {

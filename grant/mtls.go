@@ -63,12 +63,8 @@ func hasCertificate(client *http.Client) (has, known bool) {
 	if client == nil {
 		return false, true // the client's own HTTP client has none
 	}
-	roundTripper := client.Transport
-	if roundTripper == nil {
-		roundTripper = http.DefaultTransport
-	}
-	transport, known := roundTripper.(*http.Transport)
-	if !known {
+	transport, _ := unwrap(client)
+	if transport == nil {
 		return false, false
 	}
 	// Its first request, which may be made right now, completes the configuration of

@@ -61,7 +61,7 @@ func (f *Flow) tokenClient() (client *http.Client, done func()) {
 	if s == nil || !s.ready() {
 		return nil, func() {}
 	}
-	return s.client, s.client.CloseIdleConnections
+	return s.client, s.close
 }
 
 // A spare is a connection to one address that waits for its first request.
@@ -70,6 +70,7 @@ type spare struct {
 	dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	tls     *tls.Config  // nil for http
 	client  *http.Client // dials by handing the spare connection out
+	close   func()       // the connections of client that nothing uses any more
 
 	mu    sync.Mutex
 	conn  *waitingConn  // nil for none
@@ -78,12 +79,8 @@ type spare struct {
 
 // newSpare returns nil for a client whose connections cannot be made here.
 func newSpare(client *http.Client, u *url.URL) *spare {
-	roundTripper := client.Transport
-	if roundTripper == nil {
-		roundTripper = http.DefaultTransport
-	}
-	base, ok := roundTripper.(*http.Transport)
-	if !ok || base.DialTLSContext != nil || !dialsPlainly(base, u) {
+	base, wrap := unwrap(client)
+	if base == nil || base.DialTLSContext != nil || !dialsPlainly(base, u) {
 		return nil
 	}
 	s := &spare{address: u.Host, dial: base.DialContext, taken: make(chan struct{})}
@@ -101,7 +98,8 @@ func newSpare(client *http.Client, u *url.URL) *spare {
 		// One request gains nothing by HTTP/2.
 		transport.ForceAttemptHTTP2, transport.TLSNextProto, transport.Protocols = false, map[string]func(string, *tls.Conn) http.RoundTripper{}, nil
 	}
-	s.client = &http.Client{Transport: transport, Timeout: client.Timeout}
+	s.client = &http.Client{Transport: wrap(transport), Timeout: client.Timeout}
+	s.close = transport.CloseIdleConnections
 	return s
 }
 

@@ -3,6 +3,7 @@ package grant_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -158,14 +159,20 @@ func TestWarmLeavesNothingOpen(t *testing.T) {
 			}
 		}
 		stop()
-		deadline := time.Now().Add(10 * time.Second)
-		opened, closed := s.connections()
-		for ; (opened != 1 || closed != 1) && time.Now().Before(deadline); opened, closed = s.connections() {
-			time.Sleep(10 * time.Millisecond)
-		}
-		if opened != 1 || closed != 1 {
-			t.Errorf("used %v: %d connections were opened, %d closed", use, opened, closed)
-		}
+		waitForClosed(t, s, 1)
+	}
+}
+
+// waitForClosed waits until all connections are closed, of which there were n.
+func waitForClosed(t *testing.T, s *impatientServer, n int) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	opened, closed := s.connections()
+	for ; (opened != n || closed != n) && time.Now().Before(deadline); opened, closed = s.connections() {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if opened != n || closed != n {
+		t.Errorf("%d connections were opened, %d closed, want %d", opened, closed, n)
 	}
 }
 
@@ -204,6 +211,64 @@ func TestWarmIsModest(t *testing.T) {
 				t.Errorf("%d connections, want %d", n, test.want)
 			}
 		})
+	}
+}
+
+// A listTransport is a transport of an embedder's that lists what is sent.
+type listTransport struct {
+	base http.RoundTripper
+	list *sync.Map
+}
+
+func (l *listTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	l.list.Store(req.Method+" "+req.URL.Path, true)
+	return l.base.RoundTrip(req)
+}
+
+func (l *listTransport) Unwrap() http.RoundTripper { return l.base }
+
+func (l *listTransport) Wrap(base http.RoundTripper) http.RoundTripper {
+	return &listTransport{base, l.list}
+}
+
+// TestWarmWithinATransport: one that wraps another one takes the open connection, TLS
+// and HTTP/2 or not, sees the request, and hides no certificate.
+func TestWarmWithinATransport(t *testing.T) {
+	for _, layers := range []int{0, 1, 2} {
+		s := startImpatient(t, true, time.Minute)
+		client := s.clientOf(t, func(t *http.Transport) {
+			t.TLSClientConfig = t.TLSClientConfig.Clone()
+			t.TLSClientConfig.Certificates = []tls.Certificate{{}}
+		})
+		client.TokenEndpointAuthMethod = "tls_client_auth"
+		list := new(sync.Map)
+		for range layers {
+			client.HTTPClient.Transport = &listTransport{client.HTTPClient.Transport, list}
+		}
+		flow, err := client.Authorize(t.Context(), redirect)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop := keepWarm(t, flow)
+		time.Sleep(200 * time.Millisecond)
+		came := time.Now()
+		if _, err := flow.Exchange(t.Context(), answerOf(t, flow)); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		if n, _ := s.connections(); n != 1 || s.used.After(came) {
+			t.Errorf("%d layers: %d connections, want the one that was open", layers, n)
+		}
+		waitForClosed(t, s, 1)
+		if _, listed := list.Load("POST /token"); listed != (layers > 0) {
+			t.Errorf("%d layers: the token request was seen: %v", layers, listed)
+		}
+	}
+	client := newClient(nil)
+	client.HTTPClient = &http.Client{Transport: &listTransport{&http.Transport{}, new(sync.Map)}}
+	client.TokenEndpointAuthMethod = "tls_client_auth"
+	if _, err := client.Refresh(t.Context(), &grant.Token{RefreshToken: "r"}); !errors.Is(err, grant.ErrArgument) {
+		t.Errorf("without a certificate: %v", err)
 	}
 }
 
