@@ -47,20 +47,70 @@ func isLoopback(host string) bool {
 }
 
 // openURL opens a URL that has passed checkOpenable. What the person has chosen,
-// in command or in BROWSER, is not second-guessed when it fails.
-func openURL(ctx context.Context, command, u string) error {
+// in command or in BROWSER, is not second-guessed when it fails. started is told the
+// name of each program that is tried.
+func openURL(ctx context.Context, command, u string, started func(program string)) error {
+	if commands := chosen(command); commands != nil {
+		return openWith(ctx, commands, u, started)
+	}
+	return openBySystem(ctx, u, started)
+}
+
+// chosen returns the commands that the person has chosen, nil for none.
+func chosen(command string) []string {
 	if command != "" {
-		return openWith(ctx, []string{command}, u)
+		return []string{command}
 	}
 	// A list of commands: http://www.catb.org/~esr/BROWSER/, and xdg-open(1).
 	if list := os.Getenv("BROWSER"); strings.Trim(list, string(os.PathListSeparator)+" ") != "" {
-		return openWith(ctx, filepath.SplitList(list), u)
+		return filepath.SplitList(list)
 	}
-	return openBySystem(ctx, u)
+	return nil
 }
 
+// Opener returns the name of the program that would be asked to open the browser,
+// and starts nothing. command is that of Options.Browser. The error says why there is
+// none; that one of them is there does not mean that it can show a page.
+func Opener(command string) (program string, err error) {
+	commands := chosen(command)
+	if commands == nil {
+		return systemOpener()
+	}
+	for _, command := range commands {
+		if strings.TrimSpace(command) == "" {
+			continue
+		}
+		argv, wrong := commandLine(command, "")
+		if wrong == nil {
+			_, wrong = exec.LookPath(argv[0])
+		}
+		if wrong == nil {
+			return filepath.Base(argv[0]), nil
+		}
+		err = join(err, wrong)
+	}
+	return "", err
+}
+
+// systemOpener returns the first program that is there.
+func systemOpener() (program string, err error) {
+	openers := systemOpeners("")
+	if len(openers) == 0 {
+		return systemCall, nil
+	}
+	for _, argv := range openers {
+		if _, wrong := exec.LookPath(argv[0]); wrong == nil {
+			return argv[0], nil
+		}
+	}
+	return "", fmt.Errorf("none of the programs that open one is installed, such as %s", openers[0][0])
+}
+
+// systemCall stands for the program where none is needed.
+const systemCall = "the system"
+
 // openWith tries commands in order, until one of them works.
-func openWith(ctx context.Context, commands []string, u string) error {
+func openWith(ctx context.Context, commands []string, u string, started func(program string)) error {
 	var failed error
 	for _, command := range commands {
 		if strings.TrimSpace(command) == "" {
@@ -68,7 +118,7 @@ func openWith(ctx context.Context, commands []string, u string) error {
 		}
 		argv, err := commandLine(command, u)
 		if err == nil {
-			err = run(ctx, argv)
+			err = run(ctx, argv, started)
 		}
 		if err == nil {
 			return nil
@@ -138,10 +188,10 @@ func splitWords(command string) (words []string, err error) {
 // waits for them without end and has Ctrl-C reach them. So the same programs
 // are started here, detached; package browser comes last, for systems that have
 // none of them. On Windows it makes a system call, and is all that is needed.
-func openBySystem(ctx context.Context, u string) error {
+func openBySystem(ctx context.Context, u string, started func(program string)) error {
 	var failed error
 	for _, argv := range systemOpeners(u) {
-		err := run(ctx, argv)
+		err := run(ctx, argv, started)
 		if err == nil {
 			return nil
 		}
@@ -152,6 +202,7 @@ func openBySystem(ctx context.Context, u string) error {
 	if failed != nil {
 		return failed
 	}
+	started(systemCall)
 	opened := make(chan error, 1)
 	go func() { opened <- browser.OpenURL(u) }()
 	select {
@@ -167,7 +218,7 @@ func openBySystem(ctx context.Context, u string) error {
 // until the person quits it. Nobody waits for that but one goroutine that takes
 // its exit status from the system: without it, a zombie would be left in a
 // program that runs on. run itself ends with ctx.
-func run(ctx context.Context, argv []string) error {
+func run(ctx context.Context, argv []string, started func(program string)) error {
 	cmd := exec.Command(argv[0], argv[1:]...) // with no input, and output that is discarded
 	if err := detach(cmd); err != nil {
 		return err
@@ -175,6 +226,7 @@ func run(ctx context.Context, argv []string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
+	started(filepath.Base(argv[0]))
 	exited := make(chan error, 1)
 	go func() { exited <- cmd.Wait() }()
 	timer := time.NewTimer(launchTime)

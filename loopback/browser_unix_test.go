@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	case os.Getenv(openVar) != "":
 		u := os.Getenv(openVar)
 		os.Unsetenv(openVar)
-		if err := openURL(context.Background(), "", u); err != nil {
+		if err := openURL(context.Background(), "", u, nobody); err != nil {
 			os.Exit(1)
 		}
 		os.Exit(0)
@@ -116,13 +116,15 @@ func browsers(t *testing.T, names ...string) (launches func() []launch) {
 	}
 }
 
-// systemOpener is the program that opens a browser here.
-func systemOpener() string { return systemOpeners("")[len(systemOpeners(""))-1][0] }
+func nobody(string) {} // is told what was started
+
+// opener is the program that opens a browser here.
+func opener() string { return systemOpeners("")[len(systemOpeners(""))-1][0] }
 
 const testURL = `https://issuer.example/a?x=1&y=%20%26^"'$(x)` + "`y`;z|<>"
 
 func TestOpenURL(t *testing.T) {
-	system := systemOpener()
+	system := opener()
 	tests := []struct {
 		name    string
 		command string
@@ -151,7 +153,11 @@ func TestOpenURL(t *testing.T) {
 			for name, value := range test.env {
 				t.Setenv(name, value)
 			}
-			if err := openURL(t.Context(), test.command, testURL); err != nil {
+			if name, err := Opener(test.command); err != nil || !slices.Contains(test.found, name) || len(launches()) > 0 {
+				t.Errorf("it would be opened by %q (%v), after the start of %v", name, err, launches())
+			}
+			var told []string
+			if err := openURL(t.Context(), test.command, testURL, func(name string) { told = append(told, name) }); err != nil {
 				t.Fatal(err)
 			}
 			got := launches()
@@ -159,6 +165,9 @@ func TestOpenURL(t *testing.T) {
 				t.Fatalf("started %v", got)
 			}
 			last := got[len(got)-1]
+			if len(told) != len(got) || told[len(told)-1] != last.Name {
+				t.Errorf("told of %q, not of %v", told, got)
+			}
 			if !slices.Equal(append([]string{last.Name}, last.Args...), test.want) {
 				t.Errorf("started %s with %q, want %q", last.Name, last.Args, test.want)
 			}
@@ -170,7 +179,7 @@ func TestOpenURL(t *testing.T) {
 }
 
 func TestOpenURLInWSL(t *testing.T) {
-	if systemOpener() == "open" {
+	if opener() == "open" {
 		t.Skip("there is no WSL on macOS")
 	}
 	const plain = "https://issuer.example/a?x=1&y=%20%26%5E%22%27%24%28x%29%60y%60%3Bz%7C%3C%3E"
@@ -184,7 +193,7 @@ func TestOpenURLInWSL(t *testing.T) {
 	for i, want := range wants {
 		launches := browsers(t, all[i:]...)
 		t.Setenv("WSL_DISTRO_NAME", "Debian")
-		if err := openURL(t.Context(), "", testURL); err != nil {
+		if err := openURL(t.Context(), "", testURL, nobody); err != nil {
 			t.Fatal(err)
 		}
 		got := launches()
@@ -197,7 +206,7 @@ func TestOpenURLInWSL(t *testing.T) {
 // TestOpenURLFails: what cannot be opened is said, and what the person has chosen
 // is not replaced by something else.
 func TestOpenURLFails(t *testing.T) {
-	system := systemOpener()
+	system := opener()
 	tests := []struct {
 		name    string
 		command string
@@ -219,7 +228,11 @@ func TestOpenURLFails(t *testing.T) {
 			for name, value := range test.env {
 				t.Setenv(name, value)
 			}
-			err := openURL(t.Context(), test.command, testURL)
+			_, missing := Opener(test.command)
+			err := openURL(t.Context(), test.command, testURL, nobody)
+			if (missing == nil) != (test.started > 0) {
+				t.Errorf("Opener says %v", missing)
+			}
 			if err == nil || !strings.HasSuffix(err.Error(), test.text) || strings.Contains(err.Error(), "issuer.example") {
 				t.Errorf("the error is %v, want %s", err, test.text)
 			}
@@ -233,7 +246,7 @@ func TestOpenURLFails(t *testing.T) {
 // TestOpenURLIsSilent: whatever a browser prints does not get out of a program
 // that opens one.
 func TestOpenURLIsSilent(t *testing.T) {
-	launches := browsers(t, systemOpener())
+	launches := browsers(t, opener())
 	t.Setenv(openVar, testURL)
 	self, err := os.Executable()
 	if err != nil {
@@ -258,7 +271,7 @@ func TestBrowserInForeground(t *testing.T) {
 	t.Cleanup(func() { _ = os.WriteFile(release, nil, 0o600) })
 
 	begin := time.Now()
-	if err := openURL(t.Context(), "", testURL); err != nil {
+	if err := openURL(t.Context(), "", testURL, nobody); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(begin); took < launchTime || took > launchTime+time.Second {
@@ -267,7 +280,7 @@ func TestBrowserInForeground(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(100*time.Millisecond, cancel)
 	begin = time.Now()
-	if err := openURL(ctx, "", testURL); err != nil {
+	if err := openURL(ctx, "", testURL, nobody); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(begin); took > time.Second {

@@ -14,6 +14,9 @@ const (
 	// BrowserFailed: Err is why the browser could not be opened. The login goes
 	// on, as the person can open URL in another way.
 	BrowserFailed
+	// BrowserStarted: the program Browser was started, which is to open the browser.
+	// It may fail; then another one may follow, or BrowserFailed.
+	BrowserStarted
 	// Ignored: a request was not the redirect, for Reason.
 	Ignored
 	// Waiting: 30 seconds have gone by without the redirect. Ignored says what
@@ -38,6 +41,8 @@ type Event struct {
 	// URLExpiry is when URL is of no more use, the zero time where that is not
 	// known: AuthorizationURL.
 	URLExpiry time.Time
+	// Browser is the name of a program, or "the system": BrowserStarted.
+	Browser string
 	// Reason is one of a fixed set of short texts: Ignored.
 	Reason string
 	// Ignored counts what was ignored so far, by reason: Waiting.

@@ -58,6 +58,7 @@ package loopback
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"sync"
 	"time"
@@ -117,6 +118,10 @@ type Options struct {
 	// is left of 30 seconds, or of twice the timeout of the client's HTTPClient if
 	// that is longer. nil saves nothing.
 	Save func(ctx context.Context, token *grant.Token) error
+	// Trace is told the parameters of the redirect, before they are checked any
+	// further than that they carry the right state, for a record of what has happened.
+	// They are secret: they hold the code. nil: nobody is told.
+	Trace func(params url.Values)
 	// Notify is told what happens, one event at a time, from several
 	// goroutines. It must return soon. nil: silence.
 	Notify func(Event)
@@ -174,6 +179,9 @@ func Login(ctx context.Context, client *grant.Client, opts *Options) (*grant.Tok
 
 	var token *grant.Token
 	err = server.Receive(ctx, flow.Ours, func(ctx context.Context, params url.Values) (err error) {
+		if opts.Trace != nil {
+			opts.Trace(maps.Clone(params))
+		}
 		ctx, cancel := context.WithTimeout(ctx, exchangeTime(client))
 		defer cancel()
 		token, err = complete(ctx, flow, params, opts.Save)
@@ -217,7 +225,11 @@ func openBrowser(ctx context.Context, opts *Options, url string, notify func(Eve
 	case opts.Open != nil:
 		err = opts.Open(ctx, url)
 	default:
-		err = openURL(ctx, opts.Browser, url)
+		err = openURL(ctx, opts.Browser, url, func(program string) {
+			if ctx.Err() == nil {
+				notify(Event{Kind: BrowserStarted, Browser: program})
+			}
+		})
 	}
 	if err != nil && ctx.Err() == nil {
 		notify(Event{Kind: BrowserFailed, URL: url, Err: err})

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -20,8 +22,13 @@ import (
 func TestLogin(t *testing.T) {
 	_, client := startIssuer(t, nil)
 	var saved *grant.Token
+	var traced url.Values
 	l := start(t.Context(), t, client, &loopback.Options{
 		NoBrowser: true,
+		Trace: func(params url.Values) {
+			traced = maps.Clone(params)
+			clear(params) // which nobody else uses
+		},
 		Save: func(_ context.Context, token *grant.Token) error {
 			saved = token
 			return nil
@@ -37,6 +44,9 @@ func TestLogin(t *testing.T) {
 	}
 	if token != saved {
 		t.Error("the token was not saved")
+	}
+	if traced.Get("code") == "" || traced.Get("iss") != client.Issuer {
+		t.Error("the redirect was not told")
 	}
 	if token.IDToken == nil || token.IDToken.Subject == "" {
 		t.Error("nobody knows who has signed in")

@@ -89,7 +89,7 @@ func (h *handOver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 func (h *handOver) open(ctx context.Context, opts *Options) error {
 	open := opts.Open
 	if open == nil {
-		open = func(ctx context.Context, url string) error { return openURL(ctx, opts.Browser, url) }
+		open = func(ctx context.Context, url string) error { return openURL(ctx, opts.Browser, url, func(string) {}) }
 	}
 	openCtx, stop := context.WithCancel(ctx)
 	failed := make(chan error, 1)
