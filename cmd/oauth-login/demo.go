@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net/http"
 	"os"
 	"time"
 
@@ -31,6 +32,9 @@ func (p *program) demo(ctx context.Context, o *options) error {
 	d.client = &grant.Client{
 		Issuer: provider.URL(), ClientID: "oauth-login-demo", AllowInsecureRequests: true,
 		Scopes: []string{"openid", "profile", "email", "offline_access"},
+	}
+	if o.trace != "" || o.verbose {
+		d.client.HTTPClient = &http.Client{Transport: p.watched(o, http.DefaultTransport.(*http.Transport).Clone()), Timeout: 30 * time.Second}
 	}
 	d.source = &store.Source{Client: d.client, Login: d.signIn, Store: d.store, Profile: "demo", LockDir: locks}
 	if err := errors.Join(d.play(ctx), d.cleanUp(ctx)); err != nil {
@@ -135,6 +139,7 @@ func (d *demonstration) signIn(ctx context.Context, save func(context.Context, *
 			return err
 		},
 		Notify: func(e loopback.Event) {
+			d.trace.login(e)
 			switch {
 			case e.Kind == loopback.AuthorizationURL:
 				d.announce(e.URL)

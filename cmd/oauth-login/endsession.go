@@ -31,6 +31,9 @@ func (p *program) prepareEndSession(ctx context.Context, client *grant.Client, t
 // endSession opens the browser. An address with the ID token is neither shown nor
 // an argument of a program.
 func (p *program) endSession(ctx context.Context, o *options, ending *endSession) error {
+	if p.trace != nil {
+		p.trace.write("- ", "the page to sign out at: %s", p.trace.hide.address(string(ending.url)))
+	}
 	if p.opensBrowser(o) {
 		err := loopback.OpenSecret(ctx, string(ending.url), &loopback.Options{Browser: o.browser})
 		if ctx.Err() != nil {

@@ -74,15 +74,25 @@ func note(dir, name string) (*os.File, error) {
 // issuersSlot is the key of all providers of a script.
 type issuersSlot struct{}
 
+// spySlot is the key of what stands before them.
+type spySlot struct{}
+
 // watch makes a script end with a look through the notes.
 func watch(env *testscript.Env) error {
 	dir := filepath.Join(env.WorkDir, ".witness")
 	env.Setenv("WITNESS", dir)
 	providers := new([]*issuer.Issuer)
 	env.Values[issuersSlot{}] = providers
+	witness := new(spy)
+	env.Values[spySlot{}] = witness
 	env.Defer(func() {
 		if where := leaked(dir, *providers); where != "" {
 			env.T().Fatal("a secret of the provider is in the " + where)
+		}
+		for _, path := range traces(dir) {
+			if text, _ := os.ReadFile(path); witness.foundIn(string(text)) {
+				env.T().Fatal("something that was sent or received is in the trace " + filepath.Base(path))
+			}
 		}
 	})
 	return os.Mkdir(dir, 0o700)
@@ -91,8 +101,7 @@ func watch(env *testscript.Env) error {
 // leaked names the first of the notes with a secret in it.
 func leaked(dir string, providers []*issuer.Issuer) string {
 	paths, _ := filepath.Glob(filepath.Join(dir, "*"))
-	traces, _ := os.ReadFile(filepath.Join(dir, "traces"))
-	for _, path := range append(paths, strings.Fields(string(traces))...) {
+	for _, path := range append(paths, traces(dir)...) {
 		text, _ := os.ReadFile(path)
 		for _, provider := range providers {
 			for _, secret := range provider.Secrets() {
@@ -103,4 +112,18 @@ func leaked(dir string, providers []*issuer.Issuer) string {
 		}
 	}
 	return ""
+}
+
+// traces are the files that --trace has written.
+func traces(dir string) (paths []string) {
+	names, _ := os.ReadFile(filepath.Join(dir, "traces"))
+	for _, path := range strings.Fields(string(names)) {
+		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		if text, _ := os.ReadFile(path); strings.HasPrefix(string(text), traceMark) {
+			paths = append(paths, path)
+		}
+	}
+	return paths
 }

@@ -92,6 +92,7 @@ type program struct {
 	stores   map[store.Place]store.Store // the others that were opened
 	profiles store.Profiles
 	events   *events // nil for text
+	trace    *trace  // nil for none
 	// unattended is set for a caller that wants no question asked, not even for a
 	// passphrase.
 	unattended bool
@@ -117,6 +118,9 @@ func (p *program) run(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	p.asking.Wait() // when ctx ends, so does asking, but not before ExecuteContext perhaps
+	if incomplete := p.trace.close(); incomplete != nil {
+		p.warning("the trace is not complete: %v", incomplete)
+	}
 	if err == nil {
 		p.emitDone(exitDone)
 		return exitDone

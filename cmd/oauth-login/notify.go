@@ -13,6 +13,7 @@ import (
 func (p *program) notifier(ctx context.Context, o *options, client *grant.Client) func(loopback.Event) {
 	return func(e loopback.Event) {
 		p.emitLogin(e)
+		p.trace.login(e)
 		switch e.Kind {
 		case loopback.AuthorizationURL:
 			p.say("Open this page to sign in%s:\n\n%s\n", before(e.URLExpiry), address(e.URL))

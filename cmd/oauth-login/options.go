@@ -25,6 +25,7 @@ type options struct {
 	output  string
 	events  string
 	verbose bool
+	trace   string
 	lockDir string
 
 	profile, issuer, clientID string

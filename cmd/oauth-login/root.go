@@ -64,12 +64,16 @@ func (p *program) bareCommand(o *options) *cobra.Command {
 		if err := p.applyEnvironment(c.Flags(), o); err != nil {
 			return err
 		}
-		return o.resolve()
+		if err := o.resolve(); err != nil {
+			return err
+		}
+		return p.traceTo(o, c.CommandPath())
 	}
 	root.PersistentFlags().StringVar(&o.output, "output", outputText, "`format` of what goes to standard output: text or json")
 	root.PersistentFlags().StringVar(&o.events, "events", "", "`FORMAT` of events on standard error, in place of text: json")
 	root.PersistentFlags().StringVar(&o.lockDir, "lock-dir", "", "`DIR` of the locks that keep processes apart; default: one of this user's")
 	root.PersistentFlags().BoolVarP(&o.verbose, "verbose", "v", false, "say more about each step")
+	root.PersistentFlags().StringVar(&o.trace, "trace", "", "`FILE` for a record of every request, without secrets; - is standard error")
 	return root
 }
 

@@ -217,6 +217,13 @@ func startIssuer(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		fault(opts)
 	}
+	inner, witness := opts.Wrap, ts.Value(spySlot{}).(*spy)
+	opts.Wrap = func(next http.Handler) http.Handler {
+		if inner != nil {
+			next = inner(next)
+		}
+		return witness.watch(next)
+	}
 	provider, err := issuer.Start(opts)
 	ts.Check(err)
 	ts.Defer(func() { provider.Close() })

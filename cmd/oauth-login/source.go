@@ -26,6 +26,9 @@ func (p *program) source(o *options, client *grant.Client, profile store.Profile
 	}
 	receiver.NoBrowser = !p.opensBrowser(o)
 	receiver.Paste = p.paste(o, client)
+	if p.trace != nil {
+		receiver.Trace = p.trace.redirect
+	}
 	where, err := p.storeOf(profile)
 	if err != nil {
 		return nil, err

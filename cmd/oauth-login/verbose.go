@@ -1,0 +1,92 @@
+package main
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// With --verbose, each step is one line, which says what was done, where, how and how
+// long it took. Such a line holds no secret: of a URL, it has no query.
+
+// whatIsAsked says in a few words what a request is for.
+func whatIsAsked(req *http.Request) string {
+	where := (&url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host, Path: req.URL.Path}).String()
+	if req.Method == http.MethodGet {
+		switch {
+		case strings.Contains(req.URL.Path, "/.well-known/"):
+			return "metadata from " + where
+		case strings.Contains(req.Header.Get("Accept"), "jwk-set"):
+			return "keys from " + where
+		}
+		return "GET " + where
+	}
+	form := formOf(req)
+	what := req.Method + " " + where
+	switch form.Get("grant_type") {
+	case "authorization_code":
+		what = "code exchanged at " + where
+	case "refresh_token":
+		what = "refreshed at " + where
+	case "urn:ietf:params:oauth:grant-type:device_code": // RFC 8628, section 3.4
+		what = "asked for the tokens of the other device at " + where
+	}
+	if form == nil {
+		return what
+	}
+	return what + " (" + clientAuthOf(req, form) + ")"
+}
+
+// formOf returns a copy of the form that is posted, nil for none.
+func formOf(req *http.Request) url.Values {
+	if req.GetBody == nil || !strings.HasPrefix(req.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		return nil
+	}
+	body, err := req.GetBody()
+	if err != nil {
+		return nil
+	}
+	defer body.Close()
+	data, err := io.ReadAll(io.LimitReader(body, maxTracedBody))
+	if err != nil {
+		return nil
+	}
+	form, err := url.ParseQuery(string(data))
+	if err != nil {
+		return nil
+	}
+	return form
+}
+
+// clientAuthOf names the method by which a client has authenticated, as far as the
+// request shows it: a certificate of TLS is not in there.
+func clientAuthOf(req *http.Request, form url.Values) string {
+	switch {
+	case strings.HasPrefix(req.Header.Get("Authorization"), "Basic "):
+		return "client_secret_basic"
+	case form.Has("client_secret"):
+		return "client_secret_post"
+	case form.Has("client_assertion") && strings.HasPrefix(algOf(form.Get("client_assertion")), "HS"):
+		return "client_secret_jwt"
+	case form.Has("client_assertion"):
+		return "private_key_jwt"
+	}
+	return "without a secret"
+}
+
+// algOf is the algorithm that a JWT of ours is signed with.
+func algOf(jwt string) string {
+	encoded, _, _ := strings.Cut(jwt, ".")
+	data, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil {
+		return ""
+	}
+	var header struct {
+		Alg string `json:"alg"`
+	}
+	_ = json.Unmarshal(data, &header) // what cannot be read has none
+	return header.Alg
+}
