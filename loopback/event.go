@@ -36,6 +36,8 @@ type Event struct {
 	Kind EventKind
 	// RedirectURI is set in every event.
 	RedirectURI string
+	// Addresses are what is listened on, such as 127.0.0.1:8000: Listening.
+	Addresses []string
 	// URL is the authorization URL: AuthorizationURL and BrowserFailed.
 	URL string
 	// URLExpiry is when URL is of no more use, the zero time where that is not

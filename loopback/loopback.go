@@ -163,7 +163,7 @@ func Login(ctx context.Context, client *grant.Client, opts *Options) (*grant.Tok
 	}
 	defer server.Close()
 	notify := server.receiver.notify
-	notify(Event{Kind: Listening})
+	notify(Event{Kind: Listening, Addresses: server.addresses()})
 	flow, err := client.Authorize(ctx, server.RedirectURI())
 	if err != nil {
 		return nil, err

@@ -66,6 +66,9 @@ func TestLogin(t *testing.T) {
 	if len(l.events) != len(kinds) {
 		t.Fatalf("%d events, want %d", len(l.events), len(kinds))
 	}
+	if got, want := l.events[0].Addresses, strings.TrimSuffix(strings.TrimPrefix(l.RedirectURI, "http://"), "/callback"); len(got) != 1 || got[0] != want {
+		t.Errorf("listening on %q, want %s", got, want)
+	}
 	for i, e := range l.events {
 		if e.Kind != kinds[i] || e.RedirectURI != l.RedirectURI || e.Err != nil {
 			t.Errorf("event %d is of kind %d, want %d", i, e.Kind, kinds[i])

@@ -62,6 +62,14 @@ func Listen(ctx context.Context, opts *Options) (*Server, error) {
 // RedirectURI is the redirect URI to announce to the provider.
 func (s *Server) RedirectURI() string { return s.receiver.RedirectURI() }
 
+// addresses are those that are listened on.
+func (s *Server) addresses() (list []string) {
+	for _, l := range s.listeners {
+		list = append(list, l.Addr().String())
+	}
+	return list
+}
+
 // Close closes the port, and with it ends a Receive that waits. A second call
 // does nothing.
 func (s *Server) Close() error {

@@ -52,7 +52,7 @@ func (p *program) reach(ctx context.Context, o *options, client *grant.Client, p
 	if o.httpTimeout <= 0 {
 		return usageError("--http-timeout has to be more than zero", "")
 	}
-	client.HTTPClient = &http.Client{Transport: p.watched(o, transport), Timeout: o.httpTimeout}
+	client.HTTPClient = &http.Client{Transport: p.watched(o, transport, profile.ClientCert != ""), Timeout: o.httpTimeout}
 	if profile.ClientKey != "" {
 		if err := p.readClientKey(ctx, o, client, profile.ClientKey); err != nil {
 			return err

@@ -34,7 +34,7 @@ func (p *program) demo(ctx context.Context, o *options) error {
 		Scopes: []string{"openid", "profile", "email", "offline_access"},
 	}
 	if o.trace != "" || o.verbose {
-		d.client.HTTPClient = &http.Client{Transport: p.watched(o, http.DefaultTransport.(*http.Transport).Clone()), Timeout: 30 * time.Second}
+		d.client.HTTPClient = &http.Client{Transport: p.watched(o, http.DefaultTransport.(*http.Transport).Clone(), false), Timeout: 30 * time.Second}
 	}
 	d.source = &store.Source{Client: d.client, Login: d.signIn, Store: d.store, Profile: "demo", LockDir: locks}
 	if err := errors.Join(d.play(ctx), d.cleanUp(ctx)); err != nil {

@@ -42,12 +42,7 @@ var faults = map[string]func(*issuer.Options){
 			return status, body
 		}
 	},
-	"par": func(o *issuer.Options) {
-		o.Wrap = pushing
-		o.Metadata = func(doc map[string]any) {
-			doc["pushed_authorization_request_endpoint"] = doc["issuer"].(string) + "/par"
-		}
-	},
+	"par": func(o *issuer.Options) { o.RequirePAR = true },
 	"tells-all": func(o *issuer.Options) { // what it was sent, in the description of an error
 		o.Token = func(r *http.Request, status int, body map[string]any) (int, map[string]any) {
 			return 400, map[string]any{"error": "invalid_grant", "error_description": "no: " + r.Form.Get("code") + " " + r.Form.Get("client_secret"),

@@ -39,7 +39,7 @@ var flagGroups = []helpGroup{
 	{"Request", []string{"prompt", "login-hint", "max-age", "acr-values", "audience", "auth-param", "token-param", "par", "jar", "response-mode"}},
 	{"Browser and redirect", []string{"browser", "no-browser", "device", "timeout", "port", "redirect-host", "callback-path", "redirect-uri"}},
 	{"Store", []string{"store", "store-identity", "store-passphrase-file", "lock-dir"}},
-	{"Output", []string{"output", "events", "verbose", "help"}},
+	{"Output", []string{"output", "events", "verbose", "trace", "help"}},
 	{"Network", []string{"ca-cert", "http-timeout", "authorization-endpoint", "token-endpoint", "jwks-uri"}},
 }
 

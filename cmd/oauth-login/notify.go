@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/oauth-login/oauth-login/grant"
@@ -27,7 +28,9 @@ func (p *program) notifier(ctx context.Context, o *options, client *grant.Client
 		case loopback.Waiting:
 			p.stillWaiting(ctx, o, client, e)
 		case loopback.Listening:
-			p.detail(o, "listening for %s", e.RedirectURI)
+			p.detail(o, "listening on %s for %s", strings.Join(e.Addresses, " and "), e.RedirectURI)
+		case loopback.BrowserStarted:
+			p.detail(o, "the browser is opened by %s", e.Browser)
 		case loopback.Ignored:
 			p.detail(o, "ignored a request: %s", e.Reason)
 		case loopback.Received:

@@ -166,6 +166,7 @@ func TestScripts(t *testing.T) {
 			"json":          checkJSON,
 			"events":        checkEvents,
 			"page":          waitForPage,
+			"compare":       compareLines,
 		},
 		RequireExplicitExec: true,
 	})

@@ -45,6 +45,7 @@ func (p *program) source(o *options, client *grant.Client, profile store.Profile
 				forget(ctx, client, token)
 				return err
 			}
+			began := time.Now()
 			if err := p.enlist(ctx, o, profile, func() error { return save(ctx, token) }); err != nil {
 				if errors.Is(err, errNameTaken) {
 					forget(ctx, client, token)
@@ -53,6 +54,7 @@ func (p *program) source(o *options, client *grant.Client, profile store.Profile
 			}
 			s.signedIn.Store(token)
 			if profile.Place.Store != noStore {
+				p.detail(o, "saved in the %s in %s", p.storeName(profile.Place), milliseconds(time.Since(began)))
 				p.emit(event{Event: "stored", Store: p.storeName(profile.Place)})
 			}
 			return nil

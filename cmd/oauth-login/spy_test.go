@@ -142,26 +142,3 @@ func (s *spy) foundIn(text string) bool {
 	}
 	return false
 }
-
-// pushing gives a provider an endpoint for pushed authorization requests (RFC 9126).
-func pushing(next http.Handler) http.Handler {
-	var mu sync.Mutex
-	pushed := map[string]string{}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		switch {
-		case r.URL.Path == "/par":
-			body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
-			name := "urn:ietf:params:oauth:request_uri:of-the-test-number-" + strings.Repeat("1", len(pushed)+1)
-			pushed[name] = string(body)
-			w.Header().Set("Content-Type", "application/json")
-			w.WriteHeader(http.StatusCreated)
-			json.NewEncoder(w).Encode(map[string]any{"request_uri": name, "expires_in": 60})
-			return
-		case r.URL.Query().Has("request_uri"):
-			r.URL.RawQuery = pushed[r.URL.Query().Get("request_uri")]
-		}
-		next.ServeHTTP(w, r)
-	})
-}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/oauth-login/oauth-login/grant"
 	"github.com/oauth-login/oauth-login/store"
@@ -47,13 +48,16 @@ func (p *program) findToken(ctx context.Context, o *options) (*grant.Token, erro
 	if o.store == noStore {
 		profile.Place = store.Place{Store: noStore}
 	}
+	began := time.Now()
 	record, err := p.load(ctx, profile)
+	p.detail(o, "looked into the %s in %s", p.storeName(profile.Place), milliseconds(time.Since(began)))
 	if isDamaged(err) || errors.Is(err, store.ErrNotFound) {
 		return p.replace(ctx, o, profile, err)
 	}
 	if err != nil {
 		return nil, err
 	}
+	p.detail(o, "%s", lifetime(record.Token))
 	if o.fresh(record.Token) {
 		return record.Token, nil
 	}

@@ -10,32 +10,33 @@ import (
 )
 
 // watched returns a transport that does what base does, and tells the trace and
-// --verbose of it.
-func (p *program) watched(o *options, base http.RoundTripper) http.RoundTripper {
+// --verbose of it. certificate says that it has one of the client.
+func (p *program) watched(o *options, base http.RoundTripper, certificate bool) http.RoundTripper {
 	if p.trace == nil && !o.verbose {
 		return base
 	}
-	return &watchedTransport{program: p, options: o, base: base}
+	return &watchedTransport{program: p, options: o, base: base, certificate: certificate}
 }
 
 // A watchedTransport changes nothing: package grant looks through it, and the body of
 // an answer is noted while its reader reads it.
 type watchedTransport struct {
-	program *program
-	options *options
-	base    http.RoundTripper
+	program     *program
+	options     *options
+	base        http.RoundTripper
+	certificate bool
 }
 
 // Unwrap and Wrap have package grant see what is below: grant.Client.HTTPClient.
 func (t *watchedTransport) Unwrap() http.RoundTripper { return t.base }
 
 func (t *watchedTransport) Wrap(base http.RoundTripper) http.RoundTripper {
-	return t.program.watched(t.options, base)
+	return t.program.watched(t.options, base, t.certificate)
 }
 
 // RoundTrip sends a request.
 func (t *watchedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
-	w := &watchedRequest{program: t.program, options: t.options, req: req, began: time.Now()}
+	w := &watchedRequest{watchedTransport: t, req: req, began: time.Now()}
 	if t.program.trace != nil {
 		w.number = t.program.trace.request(req, t.proxy(req))
 	}
@@ -65,13 +66,12 @@ func (t *watchedTransport) proxy(req *http.Request) *url.URL {
 
 // A watchedRequest is a request under way.
 type watchedRequest struct {
-	program *program
-	options *options
-	req     *http.Request
-	number  int // in the trace
-	began   time.Time
-	header  time.Duration // from there to the header of the answer
-	resp    *http.Response
+	*watchedTransport
+	req    *http.Request
+	number int // in the trace
+	began  time.Time
+	header time.Duration // from there to the header of the answer
+	resp   *http.Response
 }
 
 func (w *watchedRequest) failed(err error) {
@@ -81,7 +81,7 @@ func (w *watchedRequest) failed(err error) {
 	if w.program.trace != nil {
 		w.program.trace.failure(w.number, err, w.header)
 	}
-	w.program.detail(w.options, "%s: no answer after %s", whatIsAsked(w.req), milliseconds(w.header))
+	w.program.detail(w.options, "%s: no answer after %s", w.what(), milliseconds(w.header))
 }
 
 func (w *watchedRequest) answered(body []byte) {
@@ -89,7 +89,7 @@ func (w *watchedRequest) answered(body []byte) {
 	if w.program.trace != nil {
 		w.program.trace.answer(w.number, w.resp, body, w.header, whole)
 	}
-	w.program.detail(w.options, "%s: %d after %s", whatIsAsked(w.req), w.resp.StatusCode, milliseconds(whole))
+	w.program.detail(w.options, "%s: %d after %s", w.what(), w.resp.StatusCode, milliseconds(whole))
 }
 
 // A watchedBody keeps what is read of a body.

@@ -12,8 +12,9 @@ import (
 // With --verbose, each step is one line, which says what was done, where, how and how
 // long it took. Such a line holds no secret: of a URL, it has no query.
 
-// whatIsAsked says in a few words what a request is for.
-func whatIsAsked(req *http.Request) string {
+// what says in a few words what a request is for.
+func (w *watchedRequest) what() string {
+	req := w.req
 	where := (&url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host, Path: req.URL.Path}).String()
 	if req.Method == http.MethodGet {
 		switch {
@@ -37,7 +38,7 @@ func whatIsAsked(req *http.Request) string {
 	if form == nil {
 		return what
 	}
-	return what + " (" + clientAuthOf(req, form) + ")"
+	return what + " (" + w.clientAuth(form) + ")"
 }
 
 // formOf returns a copy of the form that is posted, nil for none.
@@ -61,11 +62,11 @@ func formOf(req *http.Request) url.Values {
 	return form
 }
 
-// clientAuthOf names the method by which a client has authenticated, as far as the
-// request shows it: a certificate of TLS is not in there.
-func clientAuthOf(req *http.Request, form url.Values) string {
+// clientAuth names the method by which the client has authenticated (OpenID Connect
+// Core 1.0, section 9; RFC 8705, section 2), as the request shows it.
+func (w *watchedRequest) clientAuth(form url.Values) string {
 	switch {
-	case strings.HasPrefix(req.Header.Get("Authorization"), "Basic "):
+	case strings.HasPrefix(w.req.Header.Get("Authorization"), "Basic "):
 		return "client_secret_basic"
 	case form.Has("client_secret"):
 		return "client_secret_post"
@@ -73,8 +74,10 @@ func clientAuthOf(req *http.Request, form url.Values) string {
 		return "client_secret_jwt"
 	case form.Has("client_assertion"):
 		return "private_key_jwt"
+	case w.certificate:
+		return "certificate"
 	}
-	return "without a secret"
+	return "public client"
 }
 
 // algOf is the algorithm that a JWT of ours is signed with.
