@@ -220,12 +220,11 @@ func (r *redactor) json(data []byte) (text string, ok bool) {
 	if !ok {
 		return compact(r.member("", value)), true
 	}
-	var b strings.Builder
-	b.WriteString("{\n")
+	var lines []string
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		b.WriteString("  " + compact(name) + ": " + compact(members[name]) + "\n")
+		lines = append(lines, "  "+compact(name)+": "+compact(members[name]))
 	}
-	return b.String() + "}", true
+	return "{\n" + strings.Join(lines, ",\n") + "\n}", true
 }
 
 // compact is JSON on one line.
