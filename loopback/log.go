@@ -25,6 +25,8 @@ func logEvent(ctx context.Context, logger *slog.Logger, e Event) {
 	switch e.Kind {
 	case BrowserFailed:
 		level = slog.LevelWarn
+	case BrowserStarted:
+		attrs = append(attrs, slog.String("browser", e.Browser))
 	case Ignored:
 		attrs = append(attrs, slog.String("reason", e.Reason))
 	case Waiting:
@@ -49,6 +51,8 @@ func (k EventKind) String() string {
 		return "sending the person to the provider"
 	case BrowserFailed:
 		return "the browser could not be opened"
+	case BrowserStarted:
+		return "a browser is being opened"
 	case Ignored:
 		return "a request was ignored"
 	case Waiting:
