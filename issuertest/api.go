@@ -2,8 +2,12 @@ package issuertest
 
 import (
 	"encoding/json"
+	"io"
+	"log"
+	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/oauth-login/oauth-login/internal/issuer"
@@ -27,19 +31,15 @@ type Demand struct {
 	DPoP bool
 }
 
-// API returns the URL of a new API at the provider, which takes its tokens and
-// demands something of them. It answers every method with a JSON object with the
-// member "user", the name of who has signed in.
+// API returns the URL of a new API, which takes tokens of the provider and demands
+// something of them. It answers every method with a JSON object with the member
+// "user", the name of who has signed in. It is on a port of its own, as another origin
+// than the provider: nonces and cookies of the one are not those of the other.
 func (i *Issuer) API(demand Demand) (url string) {
-	handler := i.Protect(demand, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return i.apis.add(i.Protect(demand, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(map[string]string{"user": User(r)}) // a client that has gone away is not our error
-	}))
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	path := "/apis/" + strconv.Itoa(len(i.apis)+1)
-	i.apis[path] = handler
-	return i.URL + path
+	})))
 }
 
 // Protect puts the demand in front of a handler, on whatever server that is.
@@ -52,18 +52,57 @@ func (i *Issuer) Protect(demand Demand, next http.Handler) http.Handler {
 // through, "" for any other one.
 func User(r *http.Request) string { return issuer.User(r) }
 
-// withAPIs serves the APIs beside the provider.
-func (i *Issuer) withAPIs(provider http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		i.mu.Lock()
-		handler := i.apis[r.URL.Path]
-		if handler != nil {
-			i.asked++
-		}
-		i.mu.Unlock()
-		if handler == nil {
-			handler = provider
-		}
-		handler.ServeHTTP(w, r)
-	})
+// apis are the APIs of a provider, on one port.
+type apis struct {
+	server  *http.Server
+	url     string
+	serving sync.WaitGroup
+
+	mu       sync.Mutex
+	handlers map[string]http.Handler // by path
+	asked    int
+}
+
+func (a *apis) start() error {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	a.url, a.handlers = "http://"+listener.Addr().String(), make(map[string]http.Handler)
+	a.server = &http.Server{Handler: a, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)}
+	a.serving.Go(func() { _ = a.server.Serve(listener) }) // always http.ErrServerClosed, after Close
+	return nil
+}
+
+func (a *apis) close() error {
+	err := a.server.Close()
+	a.serving.Wait()
+	return err
+}
+
+func (a *apis) add(handler http.Handler) (url string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	path := "/" + strconv.Itoa(len(a.handlers)+1)
+	a.handlers[path] = handler
+	return a.url + path
+}
+
+func (a *apis) requests() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.asked
+}
+
+// ServeHTTP counts, and hands on to the API with the path of the request.
+func (a *apis) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	a.asked++
+	handler := a.handlers[r.URL.Path]
+	a.mu.Unlock()
+	if handler == nil {
+		http.NotFound(w, r)
+		return
+	}
+	handler.ServeHTTP(w, r)
 }

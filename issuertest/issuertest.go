@@ -50,6 +50,7 @@
 package issuertest
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -107,8 +108,8 @@ type Options struct {
 
 	// Delay is waited before every answer; default: none.
 	Delay time.Duration
-	// Wrap puts a handler around the whole provider. It sees every request but those
-	// to an API. nil for none.
+	// Wrap puts a handler around the whole provider, but not around its APIs. nil for
+	// none.
 	Wrap func(provider http.Handler) http.Handler
 }
 
@@ -127,8 +128,7 @@ type Issuer struct {
 	user     string
 	refuses  bool
 	lastPage Page
-	apis     map[string]http.Handler // by path
-	asked    int                     // requests to apis
+	apis     apis
 }
 
 // New starts a provider that ends with the test. It fails the test if it cannot.
@@ -164,21 +164,19 @@ func Start(opts *Options) (*Issuer, error) {
 	if o.ClientID == "" {
 		o.ClientID = "test-client"
 	}
-	i := &Issuer{ClientID: o.ClientID, user: o.User, apis: make(map[string]http.Handler)}
-	started, err := issuer.Start(o.internal(i))
+	started, err := issuer.Start(o.internal())
 	if err != nil {
 		return nil, err
 	}
-	i.issuer, i.URL = started, started.URL()
+	i := &Issuer{URL: started.URL(), ClientID: o.ClientID, issuer: started, user: o.User}
+	if err := i.apis.start(); err != nil {
+		return nil, errors.Join(err, started.Close())
+	}
 	return i, nil
 }
 
 // internal returns the options in the words of the issuer within.
-func (o *Options) internal(i *Issuer) *issuer.Options {
-	wrap := o.Wrap
-	if wrap == nil {
-		wrap = func(provider http.Handler) http.Handler { return provider }
-	}
+func (o *Options) internal() *issuer.Options {
 	return &issuer.Options{
 		Clients: []issuer.Client{{
 			ID: o.ClientID, Secret: o.ClientSecret, RedirectURIs: o.RedirectURIs, DPoPBound: o.RequireDPoP,
@@ -193,7 +191,7 @@ func (o *Options) internal(i *Issuer) *issuer.Options {
 		Delay:             o.Delay,
 		DeviceInterval:    time.Second,
 		Metadata:          o.metadata,
-		Wrap:              func(provider http.Handler) http.Handler { return i.withAPIs(wrap(provider)) },
+		Wrap:              o.Wrap,
 	}
 }
 
@@ -209,8 +207,9 @@ func (o *Options) metadata(doc map[string]any) {
 	doc["token_endpoint_auth_methods_supported"], doc["revocation_endpoint_auth_methods_supported"] = methods, methods
 }
 
-// Close ends the provider and all its connections. A second call does nothing.
-func (i *Issuer) Close() error { return i.issuer.Close() }
+// Close ends the provider, its APIs and all their connections. A second call does
+// nothing.
+func (i *Issuer) Close() error { return errors.Join(i.apis.close(), i.issuer.Close()) }
 
 // ExpireAccessTokens ends all access tokens that were given out so far. Refresh
 // tokens stay good. A program does not learn of it before it uses one.
@@ -228,14 +227,8 @@ func (i *Issuer) RotateKeys() error { return i.issuer.RotateKeys() }
 // "userinfo", "revoke", "signout", "device-authorization", "device", "register",
 // "registered", "api" for all of API together, or "other" for every other path.
 func (i *Issuer) Requests(endpoint string) int {
-	i.mu.Lock()
-	asked := i.asked
-	i.mu.Unlock()
-	switch endpoint {
-	case "api":
-		return asked
-	case "other":
-		return i.issuer.Requests("other") - asked
+	if endpoint == "api" {
+		return i.apis.requests()
 	}
 	return i.issuer.Requests(endpoint)
 }

@@ -2,11 +2,16 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 
+	"golang.org/x/oauth2"
+
 	"github.com/oauth-login/oauth-login/grant"
+	"github.com/oauth-login/oauth-login/issuertest"
 	"github.com/oauth-login/oauth-login/loopback"
 	"github.com/oauth-login/oauth-login/store"
 )
@@ -22,19 +27,132 @@ func Example() {
 		},
 	}
 	resp, err := source.HTTPClient().Get("https://api.example/me")
+	show(resp, err)
+}
+
+// The same in a test: the provider, its API, the browser and the person are those of
+// issuertest, and nothing gets into a keychain.
+func Example_inATest() {
+	iss := start(nil)
+	defer iss.Close()
+	client := &grant.Client{Issuer: iss.URL, ClientID: iss.ClientID, Scopes: []string{"openid", "offline_access"}, AllowInsecureRequests: true}
+	source := &store.Source{
+		Client: client,
+		Store:  new(store.Memory),
+		Login: func(ctx context.Context, save func(context.Context, *grant.Token) error) (*grant.Token, error) {
+			return loopback.Login(ctx, client, &loopback.Options{Save: save, Open: iss.Open})
+		},
+	}
+	resp, err := source.HTTPClient().Get(iss.API(issuertest.Demand{}))
+	show(resp, err)
+	// Output: {"user":"ada"}
+}
+
+// Code that is written for golang.org/x/oauth2 gets its tokens here. They are valid,
+// and refreshed in time; the refresh token stays in the store.
+func ExampleSource_TokenSource() {
+	client := &grant.Client{Issuer: "https://issuer.example", ClientID: "my-cli", Scopes: []string{"openid", "offline_access"}}
+	source := &store.Source{
+		Client: client,
+		Login: func(ctx context.Context, save func(context.Context, *grant.Token) error) (*grant.Token, error) {
+			return loopback.Login(ctx, client, &loopback.Options{Save: save})
+		},
+	}
+	ctx := context.Background()
+	resp, err := oauth2.NewClient(ctx, source.TokenSource(ctx)).Get("https://api.example/me")
+	show(resp, err)
+}
+
+func ExampleSource_TokenSource_inATest() {
+	iss := start(nil)
+	defer iss.Close()
+	client := &grant.Client{Issuer: iss.URL, ClientID: iss.ClientID, Scopes: []string{"openid", "offline_access"}, AllowInsecureRequests: true}
+	source := &store.Source{
+		Client: client,
+		Store:  new(store.Memory),
+		Login: func(ctx context.Context, save func(context.Context, *grant.Token) error) (*grant.Token, error) {
+			return loopback.Login(ctx, client, &loopback.Options{Save: save, Open: iss.Open})
+		},
+	}
+	ctx := context.Background()
+	resp, err := oauth2.NewClient(ctx, source.TokenSource(ctx)).Get(iss.API(issuertest.Demand{}))
+	show(resp, err)
+	// Output: {"user":"ada"}
+}
+
+// Never ask the person, as in a service or a prompt of the shell: use the login that
+// is there, refresh it if need be, and say so if there is none.
+func ExampleSource_Token() {
+	client := &grant.Client{Issuer: "https://issuer.example", ClientID: "my-cli"}
+	source := &store.Source{Client: client} // without Login
+	_, err := source.Token(context.Background())
+	if errors.Is(err, store.ErrLoginRequired) {
+		fmt.Println("sign in first: my-cli login")
+	}
+}
+
+func ExampleSource_Token_inATest() {
+	iss := start(nil)
+	defer iss.Close()
+	client := &grant.Client{Issuer: iss.URL, ClientID: iss.ClientID, AllowInsecureRequests: true}
+	source := &store.Source{Client: client, Store: new(store.Memory)} // without Login
+	_, err := source.Token(context.Background())
+	if errors.Is(err, store.ErrLoginRequired) {
+		fmt.Println("sign in first: my-cli login")
+	}
+	// Output: sign in first: my-cli login
+}
+
+// Tokens that are bound to a key are of no use to whoever steals them (RFC 9449).
+// Every request has a proof of the key, and is sent again where the API wants its
+// nonce in the proof.
+func ExampleSource_HTTPClient() {
+	client := &grant.Client{Issuer: "https://issuer.example", ClientID: "my-cli", Scopes: []string{"openid", "offline_access"}, DPoPBoundAccessTokens: true}
+	source := &store.Source{
+		Client: client,
+		Login: func(ctx context.Context, save func(context.Context, *grant.Token) error) (*grant.Token, error) {
+			return loopback.Login(ctx, client, &loopback.Options{Save: save})
+		},
+	}
+	resp, err := source.HTTPClient().Get("https://api.example/me")
+	show(resp, err)
+}
+
+// The provider and its API insist on proofs, with nonces: the API is asked twice.
+func ExampleSource_HTTPClient_inATest() {
+	iss := start(&issuertest.Options{RequireDPoP: true, DPoPNonce: true})
+	defer iss.Close()
+	client := &grant.Client{Issuer: iss.URL, ClientID: iss.ClientID, Scopes: []string{"openid", "offline_access"}, DPoPBoundAccessTokens: true, AllowInsecureRequests: true}
+	source := &store.Source{
+		Client: client,
+		Store:  new(store.Memory),
+		Login: func(ctx context.Context, save func(context.Context, *grant.Token) error) (*grant.Token, error) {
+			return loopback.Login(ctx, client, &loopback.Options{Save: save, Open: iss.Open})
+		},
+	}
+	resp, err := source.HTTPClient().Get(iss.API(issuertest.Demand{DPoP: true}))
+	show(resp, err)
+	fmt.Println(iss.Requests("api"), "requests to the API")
+	// Output:
+	// {"user":"ada"}
+	// 2 requests to the API
+}
+
+// start starts a provider for an example.
+func start(opts *issuertest.Options) *issuertest.Issuer {
+	iss, err := issuertest.Start(opts)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		panic(err)
+	}
+	return iss
+}
+
+// show prints the answer of an API.
+func show(resp *http.Response, err error) {
+	if err != nil {
+		fmt.Println(err)
 		return
 	}
 	defer resp.Body.Close()
 	io.Copy(os.Stdout, resp.Body)
-}
-
-// Never ask the person: get a token if there is one, and fail with
-// ErrLoginRequired if there is none.
-func ExampleSource_Token() {
-	client := &grant.Client{Issuer: "https://issuer.example", ClientID: "my-cli"}
-	source := &store.Source{Client: client}
-	token, err := source.Token(context.Background())
-	fmt.Println(token, err)
 }
