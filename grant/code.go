@@ -217,7 +217,7 @@ type tokenProcessor struct {
 	client         *Client
 	dpop           *DPoP // that of the request, nil for none
 	types          []string
-	lenient        bool // take a missing token_type for bearer, and an error for one whatever the status
+	lenient        bool // take a missing token_type for bearer, an error for one whatever the status, and a form for JSON
 	requireIDToken bool
 	idToken        idTokenChecks
 	keys           keySource
@@ -239,7 +239,7 @@ func (p *tokenProcessor) answer(ctx context.Context, resp *http.Response) (*Toke
 	if err := checkStatus(resp, http.StatusOK, endpointToken, checkTokenStatus); err != nil {
 		return nil, err
 	}
-	body, err := readObject(resp, checkTokenBody)
+	body, err := p.body(resp)
 	if err != nil {
 		return nil, err
 	}

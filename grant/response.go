@@ -2,6 +2,7 @@ package grant
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 )
@@ -85,4 +86,39 @@ func redirectTarget(resp *http.Response) string {
 		return ""
 	}
 	return ", a redirect to " + excerpt(location.Scheme+"://"+location.Host) + ", which is not followed"
+}
+
+// body reads the members of a token response, which are JSON (RFC 6749, section
+// 5.1). GitHub and others send a form, and say so.
+func (p *tokenProcessor) body(resp *http.Response) (object, error) {
+	if !p.lenient || !hasMediaType(resp, "application/x-www-form-urlencoded") {
+		return readObject(resp, checkTokenBody)
+	}
+	body, err := readBody(resp)
+	if err != nil {
+		return nil, err
+	}
+	if o, err := parseObject(body); err == nil { // what differs is the content type alone
+		return o, nil
+	}
+	return formObject(body)
+}
+
+// formObject reads a form (RFC 6749, appendix B). All of its members are strings,
+// and none may occur twice (section 5.1).
+func formObject(body []byte) (object, error) {
+	refusal := &CheckError{Check: checkTokenBody, Code: codeParse, Reason: "the answer is a malformed form"} // without the cause, which quotes it
+	form, err := ParseAuthResponse(string(body))
+	if err != nil {
+		return nil, refusal
+	}
+	o := make(object, len(form))
+	for name, values := range form {
+		value, err := json.Marshal(values[0])
+		if err != nil || len(values) > 1 {
+			return nil, refusal
+		}
+		o[name] = value
+	}
+	return o, nil
 }
