@@ -38,6 +38,9 @@ type Profile struct {
 	ClientID string `json:"client_id"`
 	// Default marks the profile that was saved last. List sets it.
 	Default bool `json:"-"`
+	// Provider is a word of the program's own for what is special about the issuer,
+	// empty for nothing.
+	Provider string `json:"provider,omitempty"`
 	// CACert is a file of certificates to trust beside the system's.
 	CACert string `json:"ca_cert,omitempty"`
 	// ClientKey and ClientCert are files with the private key and the certificate

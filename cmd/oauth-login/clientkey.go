@@ -28,9 +28,10 @@ func (o *options) keyFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.dpop, "dpop", false, "bind the tokens to a key of this login, so that they are of no use without it (RFC 9449)")
 }
 
-// withFiles returns a profile with the files that flags name in place of those
-// that are remembered of it.
+// withFiles returns a profile with the files and the provider that flags name in
+// place of those that are remembered of it.
 func (o *options) withFiles(profile store.Profile) store.Profile {
+	profile.Provider = cmp.Or(o.provider, profile.Provider)
 	profile.CACert = cmp.Or(o.caCert, profile.CACert)
 	profile.ClientKey = cmp.Or(o.clientKey, profile.ClientKey)
 	profile.ClientCert = cmp.Or(o.clientCert, profile.ClientCert)

@@ -49,6 +49,21 @@ var faults = map[string]func(*issuer.Options){
 				"hint": "the verifier is " + r.Form.Get("code_verifier"), "number": 12345678}
 		}
 	},
+	"no-refresh": func(o *issuer.Options) { o.Token = edited(o.Token, without("refresh_token")) },
+	"tenantid": func(o *issuer.Options) { // the address that all tenants share
+		before := o.Metadata
+		o.Metadata = func(doc map[string]any) {
+			before(doc)
+			doc["issuer"] = strings.Replace(doc["issuer"].(string), "/TENANT/", "/{tenantid}/", 1)
+		}
+	},
+	"domain": func(o *issuer.Options) { // the issuer has the ID of the tenant, where the address has its domain
+		before := o.Metadata
+		o.Metadata = func(doc map[string]any) {
+			before(doc)
+			doc["issuer"] = strings.Replace(doc["issuer"].(string), "/TENANT/", "/11111111-2222-3333-4444-555555555555/", 1)
+		}
+	},
 	"nonces": func(o *issuer.Options) { o.DPoPNonce = true },
 	"no-dpop": func(o *issuer.Options) {
 		o.Wrap = func(next http.Handler) http.Handler {
@@ -186,6 +201,17 @@ func onDevice(person *issuer.Visitor, o *issuer.Options) func(body map[string]an
 		if _, err := person.Visit(context.Background(), body["verification_uri_complete"].(string)); err != nil {
 			panic(err) // the issuer's server closes the connection then
 		}
+	}
+}
+
+// edited is a hook of the token endpoint that also edits what comes of another one.
+func edited(before func(*http.Request, int, map[string]any) (int, map[string]any), edit func(map[string]any)) func(*http.Request, int, map[string]any) (int, map[string]any) {
+	return func(r *http.Request, status int, body map[string]any) (int, map[string]any) {
+		if before != nil {
+			status, body = before(r, status, body)
+		}
+		edit(body)
+		return status, body
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -25,11 +26,47 @@ func (p *program) readClientSecret(ctx context.Context, o *options) (grant.Secre
 	if err != nil {
 		return "", usageError("the client secret cannot be read: "+err.Error(), "--client-secret-file names a file that holds nothing but the secret")
 	}
+	if client := googleClientIn(data); client != nil {
+		return o.useGoogleClient(client)
+	}
 	secret := strings.TrimRight(string(data), "\r\n")
 	if secret == "" {
 		return "", usageError("the file of --client-secret-file is empty", "it must hold the secret and nothing else")
 	}
 	return grant.Secret(secret), nil
+}
+
+// A googleClient is the file that Google's console offers of a client, by the kind of
+// the client.
+type googleClient struct {
+	Installed, Web *struct {
+		ID     string       `json:"client_id"`
+		Secret grant.Secret `json:"client_secret"`
+	}
+}
+
+// googleClientIn returns nil for what is another file.
+func googleClientIn(data []byte) *googleClient {
+	client := new(googleClient)
+	if json.Unmarshal(data, client) != nil || client.Installed == nil && client.Web == nil {
+		return nil
+	}
+	return client
+}
+
+// useGoogleClient takes the ID out of the file too.
+func (o *options) useGoogleClient(client *googleClient) (grant.Secret, error) {
+	found := client.Installed
+	switch {
+	case found == nil:
+		return "", usageError("the file of --client-secret-file is that of a client for the web", "make another one in Google's console, of the kind Desktop app")
+	case found.ID == "" || found.Secret == "":
+		return "", usageError("the file of --client-secret-file lacks the ID or the secret of the client", "download it again in Google's console")
+	case o.clientID != "" && o.clientID != found.ID:
+		return "", usageError("the file of --client-secret-file is that of another client than --client-id names", "leave --client-id out: the file says "+shellWord(found.ID))
+	}
+	o.clientID = found.ID
+	return found.Secret, nil
 }
 
 // readCertificates returns the certificates of a file and those of the system.

@@ -14,6 +14,9 @@ import (
 
 // login signs in and saves the tokens.
 func (p *program) login(ctx context.Context, o *options) error {
+	if err := o.useProvider(); err != nil {
+		return err
+	}
 	if o.issuer == "" && o.clientID == "" && len(o.resources) == 0 {
 		return p.loginAgain(ctx, o)
 	}
@@ -71,6 +74,7 @@ func (p *program) loginAgain(ctx context.Context, o *options) error {
 		return err
 	}
 	profile = o.withFiles(profile)
+	o.adopt(presetOf(profile.Provider), o.given)
 	client, err := p.remembered(ctx, o, profile)
 	if err != nil {
 		return err
@@ -118,6 +122,7 @@ func (p *program) remembered(ctx context.Context, o *options, profile store.Prof
 		Issuer: profile.Issuer, ClientID: profile.ClientID, ClientSecret: p.clientSecret, TokenEndpointAuthMethod: o.clientAuth,
 	}
 	o.protect(client)
+	presetOf(profile.Provider).apply(client)
 	return client, p.reach(ctx, o, client, o.withFiles(profile))
 }
 
@@ -210,20 +215,23 @@ func (p *program) checkName(o *options, profile store.Profile) error {
 // it and unless --scope says otherwise: who it is (openid, email), and to stay
 // signed in (offline_access) where that can be remembered.
 func (p *program) chooseScopes(ctx context.Context, o *options, client *grant.Client, place store.Place) error {
+	if o.preset != nil { // which has chosen
+		if place.Store == noStore && len(o.scopes) == 0 {
+			client.Scopes = slices.DeleteFunc(client.Scopes, func(scope string) bool { return scope == "offline_access" })
+		}
+		return nil
+	}
 	if len(client.Scopes) == 0 {
 		client.Scopes = slices.Clone(o.resourceScopes)
 		as, err := client.Discover(ctx)
 		if err != nil {
 			return err
 		}
-		for _, scope := range []string{"openid", "email", "offline_access"} {
+		for _, scope := range usualScopes(as) {
 			useless := scope == "offline_access" && place.Store == noStore
-			if slices.Contains(as.ScopesSupported, scope) && !useless && !slices.Contains(client.Scopes, scope) {
+			if !useless && !slices.Contains(client.Scopes, scope) {
 				client.Scopes = append(client.Scopes, scope)
 			}
-		}
-		if as.ScopesSupported == nil && as.JWKSURI != "" && !slices.Contains(client.Scopes, "openid") {
-			client.Scopes = append(client.Scopes, "openid")
 		}
 	}
 	if o.prompt == "" && slices.Contains(client.Scopes, "openid") && slices.Contains(client.Scopes, "offline_access") {
@@ -273,6 +281,9 @@ func (p *program) reportLogin(o *options, profile store.Profile, client *grant.C
 	if missing := missingScopes(client.Scopes, token.Scopes); len(missing) > 0 {
 		p.warning("the provider did not grant the scopes %s", strings.Join(missing, " "))
 	}
+	if o.preset != nil && o.preset.NoRefresh != "" && token.RefreshToken == "" && slices.Contains(client.Scopes, "offline_access") {
+		p.warning("the provider gave no refresh token: %s", o.preset.NoRefresh)
+	}
 	summary := p.loginSummary(profile, token)
 	if profile.Place.Store == noStore {
 		p.hint("'oauth-login token --interactive --store none' signs in and prints the access token; with --output json, 'login' does too")
@@ -310,14 +321,4 @@ func lifetime(token *grant.Token) string {
 		return text + ", and then a new login is needed"
 	}
 	return text + ", and is refreshed then"
-}
-
-func missingScopes(asked, granted []string) (missing []string) {
-	for _, scope := range asked {
-		// A provider need not list these two to have granted them.
-		if scope != "openid" && scope != "offline_access" && !slices.Contains(granted, scope) {
-			missing = append(missing, scope)
-		}
-	}
-	return missing
 }

@@ -29,6 +29,8 @@ type options struct {
 	lockDir string
 
 	profile, issuer, clientID string
+	provider                  string
+	preset                    *preset // nil for none
 
 	clientSecretFile, clientAuth         string
 	clientKey, clientKeyID, clientCert   string
@@ -84,7 +86,8 @@ func (o *options) selectFlags(f *pflag.FlagSet) {
 // loginFlags are the flags of a sign-in.
 func (o *options) loginFlags(f *pflag.FlagSet) {
 	o.selectFlags(f)
-	f.StringVar(&o.clientSecretFile, "client-secret-file", "", "`FILE` that holds the client secret; - reads standard input")
+	f.StringVar(&o.provider, "provider", "", "`NAME` of a provider whose ways are known: github, google, microsoft ...; see 'oauth-login providers'")
+	f.StringVar(&o.clientSecretFile, "client-secret-file", "", "`FILE` that holds the client secret, or the JSON file of Google's console; - reads standard input")
 	o.keyFlags(f)
 	f.StringArrayVar(&o.scopes, "scope", nil, "`SCOPE` to ask for, repeatable; default: openid, email and offline_access where offered")
 	f.StringVar(&o.audience, "audience", "", "`AUDIENCE` to ask for, as some providers know it")
@@ -106,9 +109,9 @@ func (o *options) loginFlags(f *pflag.FlagSet) {
 
 // receiverFlags say where the browser comes from and goes to.
 func (o *options) receiverFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.ports, "port", "0", "`PORT` to listen on, or several in order of preference: 8000,18000; 0 is any")
-	f.StringVar(&o.redirectHost, "redirect-host", "127.0.0.1", "`HOST` of the redirect URI: 127.0.0.1, localhost or [::1]")
-	f.StringVar(&o.callbackPath, "callback-path", "/callback", "`PATH` of the redirect URI")
+	f.StringVar(&o.ports, "port", anyPort, "`PORT` to listen on, or several in order of preference: 8000,18000; 0 is any")
+	f.StringVar(&o.redirectHost, "redirect-host", defaultRedirectHost, "`HOST` of the redirect URI: 127.0.0.1, localhost or [::1]")
+	f.StringVar(&o.callbackPath, "callback-path", defaultCallbackPath, "`PATH` of the redirect URI")
 	f.StringVar(&o.redirectURI, "redirect-uri", "", "exact redirect `URI`, in place of --redirect-host, --port and --callback-path")
 	f.BoolVar(&o.device, "device", false, "sign in with a browser on another device: show a code to type in there")
 	f.StringVar(&o.browser, "browser", "", "`COMMAND` that opens the browser; %s stands for the URL")
@@ -154,8 +157,12 @@ func (o *options) resolve() (err error) {
 
 // client makes the client of a sign-in.
 func (p *program) client(ctx context.Context, o *options) (*grant.Client, error) {
+	secret, err := p.readClientSecret(ctx, o)
+	if err != nil {
+		return nil, err
+	}
 	client := &grant.Client{
-		Issuer: o.issuer, ClientID: o.clientID, TokenEndpointAuthMethod: o.clientAuth, DPoPBoundAccessTokens: o.dpop,
+		Issuer: o.issuer, ClientID: o.clientID, ClientSecret: secret, TokenEndpointAuthMethod: o.clientAuth, DPoPBoundAccessTokens: o.dpop,
 		Prompt: o.prompt, LoginHint: o.loginHint, ACRValues: o.acr, Audience: o.audience, Resources: o.resources,
 	}
 	o.protect(client)
@@ -165,17 +172,17 @@ func (p *program) client(ctx context.Context, o *options) (*grant.Client, error)
 	for _, scope := range o.scopes {
 		client.Scopes = append(client.Scopes, strings.Fields(scope)...)
 	}
-	var err error
 	if client.AuthorizationParameters, err = parameters("auth-param", o.authParams); err != nil {
 		return nil, err
 	}
 	if client.TokenParameters, err = parameters("token-param", o.tokenParams); err != nil {
 		return nil, err
 	}
-	if client.ClientSecret, err = p.readClientSecret(ctx, o); err != nil {
+	if client.Server, err = o.server(); err != nil {
 		return nil, err
 	}
-	if client.Server, err = o.server(); err != nil {
+	o.preset.apply(client)
+	if err := o.checkSecret(client); err != nil {
 		return nil, err
 	}
 	return client, p.reach(ctx, o, client, o.withFiles(store.Profile{}))

@@ -163,7 +163,7 @@ func (p *program) register(ctx context.Context, o *options, client *grant.Client
 	}
 	if as.RegistrationEndpoint == "" {
 		return &commandError{code: exitUsage, text: "no client is given for " + client.Issuer + ", and the provider registers none by itself",
-			hint: o.toRegister()}
+			hint: o.toRegister(as)}
 	}
 	uris, err := o.redirectURIs(ctx)
 	if err != nil {
@@ -174,7 +174,7 @@ func (p *program) register(ctx context.Context, o *options, client *grant.Client
 		ClientName: "oauth-login", SoftwareID: softwareID, SoftwareVersion: grant.Version,
 	}, nil)
 	if refusal, ok := errors.AsType[*grant.Error](err); ok {
-		return &commandError{code: exitRefused, err: err, text: refusal.Error(), hint: o.toRegister()}
+		return &commandError{code: exitRefused, err: err, text: refusal.Error(), hint: o.toRegister(as)}
 	}
 	if err != nil {
 		return err
@@ -202,9 +202,21 @@ func grantTypes(as *grant.AuthorizationServer) []string {
 }
 
 // toRegister lists what a person has to register at the provider.
-func (o *options) toRegister() string {
-	return "register a native (public) client there, without a secret, with the redirect URI " + o.redirectPattern() +
-		" and the grants authorization_code and refresh_token, and give its ID with --client-id"
+func (o *options) toRegister(as *grant.AuthorizationServer) string {
+	if p := o.preset; p != nil && o.redirectURI == "" {
+		return "register one: " + strings.Join(p.Register, "; ") + "; with the redirect URI " + strings.Join(p.redirectURIs(), " and ") +
+			"; and give its ID with --client-id; 'oauth-login providers " + p.Name + "' says more"
+	}
+	scopes := strings.Fields(strings.Join(o.scopes, " "))
+	if len(scopes) == 0 {
+		scopes = append(slices.Clone(o.resourceScopes), usualScopes(as)...)
+	}
+	text := "register a native (public) client there, without a secret, with the redirect URI " + o.redirectPattern() +
+		" and the grants authorization_code and refresh_token"
+	if len(scopes) > 0 {
+		text += ", for the scopes " + strings.Join(scopes, " ")
+	}
+	return text + "; and give its ID with --client-id"
 }
 
 // redirectURIs are those to register. Where any port would do, it is one that is

@@ -152,6 +152,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"issuer":        startIssuer,
+			"imitate":       startImitation,
 			"code":          checkExitCode,
 			"fails":         checkFailure,
 			"busy":          occupyPort,
@@ -211,7 +212,21 @@ func startIssuer(ts *testscript.TestScript, _ bool, args []string) {
 		{ID: "keyed", Key: key.Public()},
 		{ID: "bound", DPoPBound: true},
 	}}
-	for _, name := range args {
+	start(ts, opts, args)
+}
+
+// startImitation: imitate NAME [fault...]: starts a provider that has the ways of
+// the one of a preset, and sets ISSUER.
+func startImitation(ts *testscript.TestScript, _ bool, args []string) {
+	preset := presetOf(args[0])
+	if preset == nil {
+		ts.Fatalf("no preset %q", args[0])
+	}
+	start(ts, imitate(preset), args[1:])
+}
+
+func start(ts *testscript.TestScript, opts *issuer.Options, wanted []string) {
+	for _, name := range wanted {
 		fault, ok := faults[name]
 		if !ok {
 			ts.Fatalf("no fault %q", name)

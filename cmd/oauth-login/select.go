@@ -112,7 +112,12 @@ func fullName(profile store.Profile) string {
 }
 
 // loginCommand is the command that repairs a login.
-func loginCommand(profile store.Profile) string { return "oauth-login login " + fullName(profile) }
+func loginCommand(profile store.Profile) string {
+	if profile.Provider != "" {
+		return "oauth-login login --provider " + shellWord(profile.Provider) + " " + fullName(profile)
+	}
+	return "oauth-login login " + fullName(profile)
+}
 
 // logoutCommand is the command that removes a login.
 func logoutCommand(profile store.Profile) string { return "oauth-login logout " + fullName(profile) }

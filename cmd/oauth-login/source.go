@@ -20,6 +20,7 @@ type source struct {
 
 // source joins a client, the store and the browser.
 func (p *program) source(o *options, client *grant.Client, profile store.Profile) (*source, error) {
+	o.adopt(presetOf(profile.Provider), o.given)
 	receiver, err := o.loopback()
 	if err != nil {
 		return nil, err

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/oauth-login/oauth-login/internal/issuer"
+)
+
+// TestEveryPreset signs in to an imitation of each provider with nothing but what
+// 'oauth-login providers NAME' says, and then uses the login without any flag
+// about the provider.
+func TestEveryPreset(t *testing.T) {
+	known := imitations()
+	for _, preset := range presets() {
+		if _, ok := known[preset.Name]; ok == (preset.Unsupported != "") {
+			t.Errorf("%s: there is an imitation: %v", preset.Name, ok)
+		}
+		delete(known, preset.Name)
+		if preset.Unsupported != "" {
+			continue
+		}
+		t.Run(preset.Name, func(t *testing.T) { tryPreset(t, &preset) })
+	}
+	for name := range known {
+		t.Errorf("there is an imitation, but no preset, of %s", name)
+	}
+}
+
+func tryPreset(t *testing.T, preset *preset) {
+	provider, err := issuer.Start(imitate(preset))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer provider.Close()
+	p := newTestProgram(t)
+	login := []string{"login", "--provider", preset.Name, "--issuer", provider.URL(), "--client-id", imitatedClient, "--no-browser"}
+	if preset.NeedsSecret {
+		file := filepath.Join(t.TempDir(), "secret")
+		if err := os.WriteFile(file, []byte(imitatedSecret), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		login = append(login, "--client-secret-file", file)
+	}
+	if said := p.signIn(t, login...); strings.Contains(said, "warning") {
+		t.Errorf("login:\n%s", said)
+	}
+	if code := p.run(t.Context(), []string{"token"}); code != exitDone {
+		t.Errorf("token: exit code %d\n%s", code, p.stderr)
+	}
+	refreshed := p.refresh(t)
+	if never := imitations()[preset.Name].withoutRefresh; refreshed == never {
+		t.Errorf("the token can be refreshed: %v", refreshed)
+	}
+	p.signIn(t, "login", "--no-browser") // with what is remembered
+	if code := p.run(t.Context(), []string{"logout"}); code != exitDone {
+		t.Errorf("logout: exit code %d\n%s", code, p.stderr)
+	}
+}
+
+// signIn runs a login that has to succeed, and returns what it says. It waits for
+// the ports, which another test may have.
+func (p *testProgram) signIn(t *testing.T, args ...string) string {
+	t.Helper()
+	for tries := 0; ; tries++ {
+		p.stderr = new(lockedBuffer)
+		p.program.err = p.stderr
+		code := p.runAndVisit(t.Context(), args)
+		said := p.stderr.String()
+		if code == exitDone {
+			return said
+		}
+		if !strings.Contains(said, "no address to listen on") || tries == 50 {
+			t.Fatalf("login: exit code %d\n%s", code, said)
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// refresh refreshes the only login, if it has a refresh token.
+func (p *testProgram) refresh(t *testing.T) bool {
+	t.Helper()
+	profiles, err := p.profiles.List()
+	if err != nil || len(profiles) != 1 {
+		t.Fatal(profiles, err)
+	}
+	record, err := p.load(t.Context(), profiles[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if record.Token.RefreshToken == "" {
+		return false
+	}
+	o := &options{
+		httpTimeout: time.Minute, ports: anyPort, redirectHost: defaultRedirectHost, callbackPath: defaultCallbackPath,
+		given: func(string) bool { return false },
+	}
+	source, err := p.storedSource(t.Context(), o, profiles[0], record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := source.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return true
+}
