@@ -148,10 +148,21 @@ func (p *program) offerFlags(c *cobra.Command, o *options) {
 	for name, values := range flagValues {
 		offer(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveKeepOrder))
 	}
+	offer("provider", offerPresets)
 	offer("lock-dir", cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs))
 	offer("profile", p.offerLogins(o, func(login store.Profile) (string, string) { return login.Name, login.Issuer }))
 	offer("issuer", p.offerLogins(o, func(login store.Profile) (string, string) { return login.Issuer, "" }))
 	offer("client-id", p.offerLogins(o, func(login store.Profile) (string, string) { return login.ClientID, login.Issuer }))
+}
+
+// offerPresets offers the names of providers.
+func offerPresets(_ *cobra.Command, args []string, _ string) (offered []cobra.Completion, _ cobra.ShellCompDirective) {
+	if len(args) == 0 {
+		for _, preset := range presets() {
+			offered = append(offered, cobra.CompletionWithDesc(preset.Name, preset.Title))
+		}
+	}
+	return offered, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 }
 
 // offerLogins offers something of each login that the flags before fit.

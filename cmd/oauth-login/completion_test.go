@@ -73,6 +73,9 @@ func TestCompletionOffers(t *testing.T) {
 		"docker-credential ":   "get store erase list",
 		"completion ":          "bash zsh fish powershell",
 		"help tok":             "token",
+		"--provider s":         "salesforce slack spotify",
+		"providers g":          "github google gitlab",
+		"providers github ":    "",
 		"login ":               "",
 		"token --min-ttl ":     "",
 	} {

@@ -28,12 +28,12 @@ type helpGroup struct {
 var verbGroups = []helpGroup{
 	{"Logins", []string{"login", "status", "userinfo", "logout"}},
 	{"Tokens", []string{"token", "exec", "git-credential", "docker-credential"}},
-	{"More", []string{"demo", "completion", "help", "version"}},
+	{"More", []string{"providers", "demo", "completion", "help", "version"}},
 }
 
 // flagGroups are the flags of all verbs.
 var flagGroups = []helpGroup{
-	{"Login", []string{"issuer", "client-id", "scope", "resource", "profile", "expect-user", "interactive", "end-session", "all", "yes"}},
+	{"Login", []string{"issuer", "provider", "client-id", "scope", "resource", "profile", "expect-user", "interactive", "end-session", "all", "yes"}},
 	{"Token", []string{"format", "id-token", "min-ttl", "env", "for-host", "username"}},
 	{"Client", []string{"client-auth", "client-secret-file", "client-key", "client-key-id", "client-cert", "dpop", "fapi2"}},
 	{"Request", []string{"prompt", "login-hint", "max-age", "acr-values", "audience", "auth-param", "token-param", "par", "jar", "response-mode"}},
@@ -48,6 +48,8 @@ var verbExamples = map[string]string{
 	"login": `  oauth-login --issuer https://issuer.example --client-id my-cli
   oauth-login --issuer https://issuer.example --client-id my-cli --device
   oauth-login --issuer https://issuer.example --client-id my-cli --profile work`,
+	"providers": `  oauth-login providers github
+  oauth-login --provider github --client-id ID --client-secret-file FILE`,
 	"status":   "  oauth-login status --output json",
 	"userinfo": "  oauth-login userinfo --profile work",
 	"logout": `  oauth-login logout --profile work

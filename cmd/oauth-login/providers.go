@@ -13,11 +13,12 @@ func (p *program) providersVerb(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "providers [NAME]",
 		Short: "Show the providers that --provider knows, and what to register at each",
-		Long: `Show the providers that --provider knows. With the name of one: the command that
-signs in there, what has to be registered before and where, and what is different
-from other providers.
+		Long: `Show the providers that --provider knows. With the name of one: the command
+that signs in there, what has to be registered before and where, and what is
+different from other providers.
 
-Every other provider that publishes its metadata needs --issuer and nothing else.`,
+Every other provider that publishes its metadata needs no more than --issuer.`,
+		ValidArgsFunction: offerPresets,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usageError("'oauth-login providers' takes one name, and got also "+quoted(args[1]), "")
