@@ -27,7 +27,7 @@ type Flow struct {
 	RedirectURI string
 
 	client  *Client
-	as      *AuthorizationServer
+	as      *AuthorizationServer // as the person was sent there
 	asked   asked
 	created time.Time
 	dpop    *DPoP              // nil for none
@@ -35,6 +35,11 @@ type Flow struct {
 	spent   atomic.Bool
 	copied  atomic.Bool           // another Flow may be the same login
 	spare   atomic.Pointer[spare] // nil unless KeepWarm runs
+
+	known      *metadataEntry // where as is from, nil for the issuer itself
+	confirming turn           // guards confirmed and outdated
+	confirmed  *AuthorizationServer
+	outdated   error // why the login cannot go on
 }
 
 type flowSecrets struct{ state, nonce, verifier string }
@@ -64,13 +69,21 @@ func (c *Client) authorize(ctx context.Context, redirectURI string) (*Flow, erro
 	if err := checkRedirectURI(redirectURI); err != nil {
 		return nil, err
 	}
-	as, err := c.Discover(ctx)
+	as, known, err := c.discover(ctx)
 	if err != nil {
 		return nil, err
 	}
 	asked := c.asks(ctx)
-	if err := c.checkLogin(as, asked); err != nil {
+	if err := c.checkLogin(as, asked); err != nil && known == nil {
 		return nil, err
+	} else if err != nil { // nobody is refused for what was wrong yesterday
+		if as, err = c.renew(ctx, as); err != nil {
+			return nil, err
+		}
+		if err := c.checkLogin(as, asked); err != nil {
+			return nil, err
+		}
+		known = nil
 	}
 	secrets := flowSecrets{state: randomValue(), verifier: randomValue()}
 	if asked.openID() {
@@ -78,6 +91,7 @@ func (c *Client) authorize(ctx context.Context, redirectURI string) (*Flow, erro
 	}
 	request, err := c.request(ctx, as, asked, redirectURI, secrets)
 	if err != nil {
+		c.doubt(ctx, as, err)
 		return nil, err
 	}
 	target, err := c.authorizationURL(as, request)
@@ -88,7 +102,7 @@ func (c *Client) authorize(ctx context.Context, redirectURI string) (*Flow, erro
 		slog.Bool("pushed", c.pushes(as)), slog.Bool("dpop", request.dpop != nil))
 	return &Flow{
 		URL: target, URLExpiry: request.expiry, RedirectURI: redirectURI,
-		client: c, as: as, asked: asked, created: time.Now(), dpop: request.dpop, secret: func() flowSecrets { return secrets },
+		client: c, as: as, known: known, asked: asked, created: time.Now(), dpop: request.dpop, secret: func() flowSecrets { return secrets },
 	}, nil
 }
 
@@ -189,13 +203,26 @@ func (f *Flow) Ours(params url.Values) bool {
 func (f *Flow) made() bool { return f != nil && f.secret != nil }
 
 // Warm fetches the keys of the issuer (OpenID Connect Discovery 1.0, section
-// 3), so that they cost no time later. Call it when the browser is on its way, and wait
+// 3), and asks it whether metadata that came out of the MetadataCache still hold,
+// so that both cost no time later. Call it when the browser is on its way, and wait
 // for it to return; KeepWarm does this and more. It is best effort: what fails
 // here is tried again by Exchange.
 func (f *Flow) Warm(ctx context.Context) {
-	if f.made() && f.client.needsKeys(f.asked) {
-		keys := keySource{httpClient: f.client.httpClient(nil), insecure: f.client.AllowInsecureRequests}
-		keys.prefetch(ctx, f.as, f.client)
+	if !f.made() {
+		return
+	}
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { f.prefetch(ctx, f.as) })
+	if as, err := f.current(ctx); err == nil && as != f.as {
+		f.prefetch(ctx, as)
+	}
+}
+
+// prefetch fetches the keys of the server, where the login will need them.
+func (f *Flow) prefetch(ctx context.Context, as *AuthorizationServer) {
+	if f.client.needsKeys(f.asked) {
+		f.client.keys().prefetch(ctx, as, f.client)
 	}
 }
 
@@ -230,34 +257,53 @@ func (f *Flow) Exchange(ctx context.Context, params url.Values) (*Token, error) 
 }
 
 func (f *Flow) exchange(ctx context.Context, params url.Values, secrets flowSecrets) (*Token, error) {
-	callback, err := f.validate(ctx, params, secrets.state)
+	as, err := f.currentSoon(ctx)
 	if err != nil {
 		return nil, err
 	}
+	callback, err := f.validate(ctx, as, params, secrets.state)
+	if err != nil {
+		return nil, err
+	}
+	token, err := f.redeem(ctx, as, callback, secrets)
+	if err != nil {
+		f.client.doubt(ctx, as, err)
+	}
+	return token, err
+}
+
+// redeem makes the token request, and has the keys fetched beside it, unless they
+// are here.
+func (f *Flow) redeem(ctx context.Context, as *AuthorizationServer, callback CallbackParameters, secrets flowSecrets) (*Token, error) {
 	besideCtx, cancel := context.WithCancel(ctx)
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	defer cancel()
-	beside.Go(func() { f.Warm(besideCtx) }) // the keys beside the token request, unless they are here
-	httpClient, done := f.tokenClient()
+	beside.Go(func() { f.prefetch(besideCtx, as) })
+	httpClient, done := f.tokenClient(as)
 	defer done()
 	return withNonce(f.dpop, func() (*Token, error) {
 		opts := f.client.tokenOptions()
 		opts.DPoP, opts.HTTPClient = f.dpop, httpClient
-		resp, err := AuthorizationCodeGrantRequest(ctx, f.as, f.client, callback, f.RedirectURI, secrets.verifier, opts)
+		resp, err := AuthorizationCodeGrantRequest(ctx, as, f.client, callback, f.RedirectURI, secrets.verifier, opts)
 		if err != nil {
 			return nil, err
 		}
-		return processCodeResponse(ctx, f.as, f.client, resp, &ProcessAuthorizationCodeOptions{
+		return processCodeResponse(ctx, as, f.client, resp, &ProcessAuthorizationCodeOptions{
 			ExpectedNonce: secrets.nonce, MaxAge: f.asked.checkedMaxAge(), DPoP: f.dpop, AllowInsecureRequests: f.client.AllowInsecureRequests,
 		}, true)
 	})
 }
 
-// validate takes the response in the form that was asked for, and in no other.
-func (f *Flow) validate(ctx context.Context, params url.Values, state string) (CallbackParameters, error) {
+// validate takes the response in the form that was asked for, and in no other. iss
+// has to be there if the metadata promised it when the person was sent away, or do
+// so now; a signed response always has it.
+func (f *Flow) validate(ctx context.Context, as *AuthorizationServer, params url.Values, state string) (CallbackParameters, error) {
 	if !isSigned(f.asked.responseMode) {
-		return ValidateAuthResponse(f.as, f.client, params, state)
+		if callback, err := ValidateAuthResponse(f.as, f.client, params, state); err != nil || as == f.as {
+			return callback, err
+		}
+		return ValidateAuthResponse(as, f.client, params, state)
 	}
-	return ValidateJWTAuthResponse(ctx, f.as, f.client, params, state, &RequestOptions{AllowInsecureRequests: f.client.AllowInsecureRequests})
+	return ValidateJWTAuthResponse(ctx, as, f.client, params, state, &RequestOptions{AllowInsecureRequests: f.client.AllowInsecureRequests})
 }

@@ -254,39 +254,57 @@ type Client struct {
 	// Client and Flow heed it; the single steps take it from their options.
 	AllowInsecureRequests bool
 
-	discovering turn // guards discovered
+	// MetadataCache keeps the metadata of the Issuer for later processes, which then
+	// ask for them beside the login, when the browser is on its way, and not before.
+	// They are used for a day at most, and for less where the server says so (RFC
+	// 9111). nil: every process asks first.
+	MetadataCache MetadataCache
+
+	discovering turn // guards discovered and known
 	discovered  *AuthorizationServer
-	mu          sync.Mutex // guards own
+	known       *metadataEntry // where discovered is from, nil for the issuer itself
+	mu          sync.Mutex     // guards own
 	own         *http.Client
 	completed   completedLogins
 }
 
 // Discover returns the metadata of the client's server (RFC 8414, section 2):
-// Server, or that of Issuer, which is fetched when it is first needed. See the
-// function Discover.
+// Server, or that of Issuer, which is fetched when it is first needed, unless the
+// MetadataCache has it. See the function Discover.
 func (c *Client) Discover(ctx context.Context) (*AuthorizationServer, error) {
+	as, _, err := c.discover(ctx)
+	return as, err
+}
+
+// discover returns also the entry of the cache that the metadata are from, nil
+// where the issuer has given them to this process.
+func (c *Client) discover(ctx context.Context) (*AuthorizationServer, *metadataEntry, error) {
 	if c == nil {
-		return nil, argumentError("the client is nil")
+		return nil, nil, argumentError("the client is nil")
 	}
 	if c.Server != nil {
-		return c.Server, c.Server.assert()
+		return c.Server, nil, c.Server.assert()
 	}
 	if err := c.discovering.take(ctx); err != nil {
-		return nil, fmt.Errorf("discover %s: %w", c.Issuer, err)
+		return nil, nil, fmt.Errorf("discover %s: %w", c.Issuer, err)
 	}
 	defer c.discovering.pass()
 	if c.discovered != nil {
-		return c.discovered, nil
+		return c.discovered, c.known, nil
 	}
-	as, err := Discover(ctx, c.Issuer, &DiscoverOptions{
-		HTTPClient: c.httpClient(nil), Header: c.Header, Logger: c.Logger, AllowInsecureRequests: c.AllowInsecureRequests && !c.FAPI2,
-	})
-	if err != nil {
-		return nil, err
+	known, as := c.recall(ctx)
+	if !known.fresh() {
+		var err error
+		if as, err = c.ask(ctx, known); err != nil {
+			return nil, nil, err
+		}
+		known = nil
 	}
-	c.discovered = as
-	return as, nil
+	c.discovered, c.known = as, known
+	return as, known, nil
 }
+
+func (c *Client) insecureDiscovery() bool { return c.AllowInsecureRequests && !c.FAPI2 }
 
 // Format prints the ID of the client and its issuer for every verb.
 func (c *Client) Format(f fmt.State, _ rune) {

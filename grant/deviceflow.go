@@ -63,6 +63,12 @@ func (c *Client) authorizeDevice(ctx context.Context) (*DeviceFlow, error) {
 	if err != nil {
 		return nil, err
 	}
+	flow, err := c.deviceFlow(ctx, as)
+	c.doubt(ctx, as, err)
+	return flow, err
+}
+
+func (c *Client) deviceFlow(ctx context.Context, as *AuthorizationServer) (*DeviceFlow, error) {
 	asked := c.asks(ctx)
 	if err := c.checkDevice(as, asked); err != nil {
 		return nil, err
@@ -130,6 +136,7 @@ func (f *DeviceFlow) Wait(ctx context.Context) (*Token, error) {
 	}
 	token, err := f.poll(ctx)
 	if err != nil {
+		f.client.doubt(ctx, f.as, err)
 		err = scrub(err, string(f.code()))
 	} else if token.Scopes == nil {
 		token.Scopes = slices.Clone(f.asked.scopes) // RFC 6749, section 5.1: left out when it is what was asked for

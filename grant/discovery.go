@@ -40,16 +40,30 @@ func Discover(ctx context.Context, issuer string, opts *DiscoverOptions) (*Autho
 	if opts == nil {
 		opts = &DiscoverOptions{}
 	}
+	as, _, err := discover(ctx, issuer, opts, nil)
+	return as, err
+}
+
+// discover is Discover for a caller that may know a document already. It returns
+// also what to keep.
+func discover(ctx context.Context, issuer string, opts *DiscoverOptions, known *metadataEntry) (*AuthorizationServer, *metadataEntry, error) {
+	u, err := checkIssuerURL(issuer, opts.AllowInsecureRequests)
+	if err != nil {
+		return nil, nil, err
+	}
+	d, end := newDiscovery(opts)
+	defer end()
+	d.known = known
+	as, err := d.search(ctx, issuer, wellKnown(u))
+	return as, d.received, err
+}
+
+func checkIssuerURL(issuer string, insecure bool) (*url.URL, error) {
 	u, err := parseIssuer(issuer)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkScheme(u, opts.AllowInsecureRequests); err != nil {
-		return nil, err
-	}
-	d, end := newDiscovery(opts)
-	defer end()
-	return d.search(ctx, issuer, wellKnown(u))
+	return u, checkScheme(u, insecure)
 }
 
 // parseIssuer applies RFC 8414, section 2: an issuer has no query and no
@@ -92,6 +106,9 @@ type discovery struct {
 	client   *http.Client
 	check    string        // the name of the check of the document
 	failures []*CheckError // of the places passed over
+
+	known    *metadataEntry // of an earlier search, nil for none
+	received *metadataEntry // what the last place had
 }
 
 // newDiscovery returns also what has to be called in the end.
@@ -198,12 +215,25 @@ func (d *discovery) document(ctx context.Context, from string) (object, error) {
 	if err != nil {
 		return nil, err
 	}
+	sent := sentAt(resp)
+	if resp.StatusCode == http.StatusNotModified && d.knows(from) { // RFC 9111, section 4.3.3
+		d.received = d.known.validated(resp, sent)
+		return parseObject(d.known.Document)
+	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, &CheckError{Check: d.check, Code: codeNotConform, Status: resp.StatusCode,
 			Reason: fmt.Sprintf("status %d%s", resp.StatusCode, redirectTarget(resp))}
 	}
-	return readObject(resp, d.check)
+	body, err := readBody(resp)
+	if err != nil {
+		return nil, err
+	}
+	d.received = newEntry(from, resp, sent, body)
+	return parseAnswer(resp, body, d.check)
 }
+
+// knows reports whether the document that is known came from a place.
+func (d *discovery) knows(place string) bool { return d.known != nil && d.known.Location == place }
 
 // get follows redirects within the origin and returns the first response that
 // is something else.
@@ -213,8 +243,12 @@ func (d *discovery) get(ctx context.Context, from string) (*http.Response, error
 	if err != nil {
 		return nil, argumentError("%v", err)
 	}
+	headers := []http.Header{d.opts.Header}
+	if d.knows(from) {
+		headers = append(headers, d.known.validators())
+	}
 	for hop := 0; ; hop++ {
-		req, err := newGet(ctx, u, "application/json", d.opts.Header)
+		req, err := newGet(ctx, u, "application/json", headers...)
 		if err != nil {
 			return nil, err
 		}

@@ -81,6 +81,10 @@ type keySource struct {
 	insecure   bool
 }
 
+func (c *Client) keys() keySource {
+	return keySource{httpClient: c.httpClient(nil), insecure: c.AllowInsecureRequests}
+}
+
 // prefetch fetches the keys unless there are fresh ones.
 func (s keySource) prefetch(ctx context.Context, as *AuthorizationServer, client *Client) error {
 	set := as.keyCache().set.Load()

@@ -98,7 +98,7 @@ func (c *Client) Resume(ctx context.Context, data []byte) (*Flow, error) {
 	if err != nil {
 		return nil, err
 	}
-	as, err := c.Discover(ctx)
+	as, known, err := c.discover(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -106,13 +106,16 @@ func (c *Client) Resume(ctx context.Context, data []byte) (*Flow, error) {
 	if err != nil {
 		return nil, err
 	}
+	flow.known = known
 	if err := cmp.Or(c.assert(), assertHeader(c.Header)); err != nil {
 		return nil, err
 	}
-	if err := cmp.Or(c.checkAuth(as), c.checkHS256(), c.checkFAPIServer(as, flow.asked)); err != nil {
+	err = cmp.Or(c.checkAuth(as), c.checkHS256(), c.checkFAPIServer(as, flow.asked), c.checkEndpoints(as, c.endpoints(flow.asked)))
+	if err != nil {
+		c.doubt(ctx, as, err)
 		return nil, err
 	}
-	return flow, c.checkEndpoints(as, c.endpoints(flow.asked))
+	return flow, nil
 }
 
 // parsePending opens the envelope. Its errors do not quote what is in it.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync"
 )
 
 // RefreshTokenGrantRequest sends a refresh token to the token endpoint: RFC
@@ -118,6 +119,7 @@ func (c *Client) Refresh(ctx context.Context, old *Token) (*Token, error) {
 		}
 	}
 	token, err := c.refresh(ctx, as, old, dpop)
+	c.doubt(ctx, as, err)
 	if err == nil {
 		token.inherit(old)
 	}
@@ -141,7 +143,16 @@ func (t *Token) inherit(old *Token) {
 	}
 }
 
+// refresh makes the token request. Where the login has an ID token, another one is
+// likely to come, and the keys for it are fetched beside.
 func (c *Client) refresh(ctx context.Context, as *AuthorizationServer, old *Token, dpop *DPoP) (*Token, error) {
+	besideCtx, cancel := context.WithCancel(ctx)
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	defer cancel()
+	if old.IDToken != nil {
+		beside.Go(func() { c.keys().prefetch(besideCtx, as, c) })
+	}
 	return withNonce(dpop, func() (*Token, error) {
 		opts := c.tokenOptions()
 		opts.DPoP = dpop

@@ -302,6 +302,7 @@ func (c *Client) register(ctx context.Context, metadata *ClientMetadata, opts *R
 	}
 	resp, err := RegistrationRequest(ctx, as, metadata.withDefaults(as, c), &full)
 	if err != nil {
+		c.doubt(ctx, as, err)
 		return nil, err
 	}
 	status := http.StatusCreated

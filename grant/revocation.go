@@ -49,8 +49,9 @@ func (c *Client) Revoke(ctx context.Context, token Secret, typeHint string) erro
 		return err
 	}
 	resp, err := RevocationRequest(ctx, as, c, token, typeHint, c.requestOptions())
-	if err != nil {
-		return err
+	if err == nil {
+		err = ProcessRevocationResponse(as, c, resp)
 	}
-	return ProcessRevocationResponse(as, c, resp)
+	c.doubt(ctx, as, err)
+	return err
 }

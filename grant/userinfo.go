@@ -154,13 +154,17 @@ func (c *Client) userinfo(ctx context.Context, token *Token) (*Userinfo, error) 
 			return nil, argumentError("the token is bound to a key, which is not here")
 		}
 	}
-	return withNonce(opts.DPoP, func() (*Userinfo, error) {
+	info, err := withNonce(opts.DPoP, func() (*Userinfo, error) {
 		resp, err := UserinfoRequest(ctx, as, c, token.AccessToken, opts)
 		if err != nil {
 			return nil, err
 		}
 		return ProcessUserinfoResponse(ctx, as, c, token, resp, &ProcessUserinfoOptions{AllowInsecureRequests: c.AllowInsecureRequests})
 	})
+	if err != nil {
+		c.doubt(ctx, as, err)
+	}
+	return info, err
 }
 
 // A userinfoProcessor checks one userinfo response.

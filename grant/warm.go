@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -55,10 +56,11 @@ func (f *Flow) KeepWarm(ctx context.Context) {
 
 // tokenClient returns the HTTP client for the token request, and what to call
 // when that has been made. nil stands for that of the Client, which may have a
-// connection left when the person was quicker than the spare one.
-func (f *Flow) tokenClient() (client *http.Client, done func()) {
+// connection left when the person was quicker than the spare one, and has none
+// where the endpoint has moved.
+func (f *Flow) tokenClient(as *AuthorizationServer) (client *http.Client, done func()) {
 	s := f.spare.Load()
-	if s == nil || !s.ready() {
+	if s == nil || !s.ready() || as.TokenEndpoint != f.as.TokenEndpoint || !maps.Equal(as.MTLSEndpointAliases, f.as.MTLSEndpointAliases) {
 		return nil, func() {}
 	}
 	return s.client, s.close

@@ -31,6 +31,9 @@ type directory struct {
 	before func(change string) error
 	// patience is how long to wait for another process; 0 means lockTimeout.
 	patience time.Duration
+	// volatile is for files that can be made again: they need not be there after a
+	// loss of power, and are not waited for.
+	volatile bool
 }
 
 const (
@@ -212,6 +215,9 @@ func (d *directory) fill(file *os.File, data []byte) error {
 	if err := d.step("sync"); err != nil {
 		return err
 	}
+	if d.volatile {
+		return nil
+	}
 	if err := file.Sync(); err != nil {
 		return err
 	}
@@ -288,7 +294,7 @@ func (d *directory) names() ([]string, error) {
 
 // sync makes new, changed and removed names survive a loss of power.
 func (d *directory) sync() error {
-	if err := d.step("sync directory"); err != nil {
+	if err := d.step("sync directory"); err != nil || d.volatile {
 		return err
 	}
 	self, err := d.root.Open(".")

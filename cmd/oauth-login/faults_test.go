@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/oauth-login/oauth-login/internal/issuer"
@@ -42,7 +43,17 @@ var faults = map[string]func(*issuer.Options){
 			return status, body
 		}
 	},
-	"par": func(o *issuer.Options) { o.RequirePAR = true },
+	"open-later": func(o *issuer.Options) {
+		o.OpenRegistration = true
+		asked := new(atomic.Int32)
+		o.Metadata = func(doc map[string]any) {
+			if asked.Add(1) == 1 {
+				delete(doc, "registration_endpoint")
+			}
+		}
+	},
+	"late-discovery": func(o *issuer.Options) { o.Wrap = lateDiscovery },
+	"par":            func(o *issuer.Options) { o.RequirePAR = true },
 	"tells-all": func(o *issuer.Options) { // what it was sent, in the description of an error
 		o.Token = func(r *http.Request, status int, body map[string]any) (int, map[string]any) {
 			return 400, map[string]any{"error": "invalid_grant", "error_description": "no: " + r.Form.Get("code") + " " + r.Form.Get("client_secret"),
@@ -225,4 +236,26 @@ func set(name string, value any) func(map[string]any) {
 
 func claim(name string, value any) func(header, claims map[string]any) {
 	return func(_, claims map[string]any) { claims[name] = value }
+}
+
+// lateDiscovery answers the first request for the metadata at once, and each later
+// one when a browser has come for that login too.
+func lateDiscovery(next http.Handler) http.Handler {
+	var asked, came atomic.Int32
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/authorize") {
+			came.Add(1)
+		}
+		if strings.Contains(r.URL.Path, "/.well-known/") {
+			login := asked.Add(1)
+			for login > 1 && came.Load() < login {
+				select {
+				case <-r.Context().Done():
+					return
+				case <-time.After(5 * time.Millisecond):
+				}
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
 }

@@ -47,6 +47,7 @@ func (p *program) logoutAll(ctx context.Context, o *options) error {
 		}
 		report.Logins = append(report.Logins, signedOut(profile))
 	}
+	_ = p.metadata.Clear(ctx) // it holds no secret, and tells where there were logins
 	if len(problems) > 0 {
 		return fmt.Errorf("%d of %d logins could not be removed: %w", len(problems), len(profiles), problems[0])
 	}

@@ -91,6 +91,7 @@ type program struct {
 	keychain store.Store
 	stores   map[store.Place]store.Store // the others that were opened
 	profiles store.Profiles
+	metadata store.MetadataCache
 	events   *events // nil for text
 	trace    *trace  // nil for none
 	// unattended is set for a caller that wants no question asked, not even for a

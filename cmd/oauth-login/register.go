@@ -157,6 +157,9 @@ func (p *program) stillRegistered(ctx context.Context, client *grant.Client) boo
 // register makes client one that the provider knows, or says what to register by
 // hand.
 func (p *program) register(ctx context.Context, o *options, client *grant.Client) error {
+	if client.MetadataCache != nil {
+		client.MetadataCache = unread{client.MetadataCache} // the provider may offer it since today
+	}
 	as, err := client.Discover(ctx)
 	if err != nil {
 		return err
@@ -185,6 +188,11 @@ func (p *program) register(ctx context.Context, o *options, client *grant.Client
 	o.usePort(uris)
 	return nil
 }
+
+// unread is a cache that is written alone.
+type unread struct{ grant.MetadataCache }
+
+func (unread) LoadMetadata(context.Context, string) ([]byte, error) { return nil, nil }
 
 // softwareID is the same for all copies of this command (RFC 7591, section 2).
 const softwareID = "github.com/oauth-login/oauth-login"

@@ -1,6 +1,9 @@
 package issuer
 
 import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -30,12 +33,24 @@ func (i *Issuer) metadataPaths() []string {
 	}
 }
 
-func (i *Issuer) serveMetadata(w http.ResponseWriter, _ *http.Request) {
+func (i *Issuer) serveMetadata(w http.ResponseWriter, r *http.Request) {
 	doc := i.metadata()
 	if i.opts.Metadata != nil {
 		i.opts.Metadata(doc)
 	}
-	writeJSON(w, "application/json", http.StatusOK, doc)
+	data, err := json.Marshal(doc)
+	if err != nil {
+		http.Error(w, "the answer cannot be encoded", http.StatusInternalServerError)
+		return
+	}
+	tag := fmt.Sprintf(`"%x"`, sha256.Sum256(data)) // RFC 9110, section 8.8.3
+	w.Header().Set("ETag", tag)
+	if r.Header.Get("If-None-Match") == tag { // section 13.1.2
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(data)
 }
 
 // metadata describes the issuer in the words of RFC 8414, section 2, and OpenID Connect Discovery, section 3.
