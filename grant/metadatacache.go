@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// A MetadataCache keeps the metadata of issuers from one process to the next, so
-// that a login need not wait for them: store.MetadataCache is one.
+// A MetadataCache keeps the metadata of issuers (RFC 8414) from one process to the
+// next, so that a login need not wait for them: store.MetadataCache is one. How long
+// they are used follows RFC 9111, and is a day at most.
 //
 // What it keeps is public, and its errors are no errors of a login: the issuer is
 // asked then, as it is without a cache. What comes out of it passes the checks of

@@ -42,8 +42,9 @@ func formatLogin(w io.Writer, issuer, clientID, profile string) {
 }
 
 // Client returns a new client with the settings of the sign-in, for the same
-// issuer. HTTPClient, Header, Auth, Key and Logger belong to a process and are
-// not stored; of Auth, the name of its method is, and of Key that there was one.
+// issuer. HTTPClient, Header, MetadataCache, Auth, Key and Logger belong to a
+// process and are not stored; of Auth, the name of its method is, and of Key that
+// there was one.
 func (r *Record) Client() *grant.Client {
 	client := &grant.Client{Issuer: r.Issuer, ClientID: r.ClientID}
 	if r.settings != nil {

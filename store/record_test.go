@@ -85,7 +85,7 @@ func TestRecordRoundTrip(t *testing.T) {
 // TestSettingsAreComplete fails when grant.Client gets a field that nobody has
 // decided about.
 func TestSettingsAreComplete(t *testing.T) {
-	notStored := []string{"HTTPClient", "Header", "Auth", "Key", "Logger"}
+	notStored := []string{"HTTPClient", "Header", "Auth", "Key", "Logger", "MetadataCache"}
 	want := fullClient()
 	data, err := fullRecord(t).encode()
 	if err != nil {
