@@ -16,6 +16,18 @@ func debugLogger(w *bytes.Buffer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
+// TestLogValuers: whatever holds a secret says itself what may be logged of it.
+func TestLogValuers(t *testing.T) {
+	for _, v := range []any{
+		grant.Secret("x"), new(grant.Client), new(grant.Token), grant.Token{}, new(grant.IDToken), new(grant.Userinfo), new(grant.DPoP), new(grant.Flow),
+		new(grant.DeviceFlow), new(grant.DeviceAuthorization), new(grant.Registration), new(grant.CallbackParameters), grant.CallbackParameters{},
+	} {
+		if _, ok := v.(slog.LogValuer); !ok {
+			t.Errorf("%T is no slog.LogValuer", v)
+		}
+	}
+}
+
 // TestLogOfDeviceAndRegistration: what happens without a browser of ours is logged
 // too, and the codes and secrets of it are not.
 func TestLogOfDeviceAndRegistration(t *testing.T) {

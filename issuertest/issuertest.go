@@ -17,8 +17,10 @@
 // hosts only. Keep tokens of tests in a store.Memory, so that they do not get into
 // the keychain of whoever runs them.
 //
-// Open takes the page of a device flow as well, VerificationURIComplete. Give the
-// login a context with a deadline: a person who does not come back is waited for.
+// Open takes the page of a device flow as well, VerificationURIComplete. A program
+// that the test runs as a process of its own is told to open no browser; read the URL
+// that it shows and call Open with it. Give the login a deadline: a person who does
+// not come back is waited for.
 //
 // # What can be changed
 //

@@ -21,10 +21,21 @@ func logging(ctx context.Context, logger *slog.Logger, notify func(Event)) func(
 }
 
 func logEvent(ctx context.Context, logger *slog.Logger, e Event) {
-	level, attrs := slog.LevelDebug, []slog.Attr{slog.String("redirect_uri", e.RedirectURI)}
-	switch e.Kind {
-	case BrowserFailed:
+	level := slog.LevelDebug
+	if e.Kind == BrowserFailed {
 		level = slog.LevelWarn
+	}
+	logger.LogAttrs(ctx, level, e.Kind.String(), e.attrs()...)
+}
+
+// LogValue returns what has happened, without URL, as the state is in it.
+func (e Event) LogValue() slog.Value {
+	return slog.GroupValue(append([]slog.Attr{slog.String("kind", e.Kind.String())}, e.attrs()...)...)
+}
+
+func (e Event) attrs() []slog.Attr {
+	attrs := []slog.Attr{slog.String("redirect_uri", e.RedirectURI)}
+	switch e.Kind {
 	case BrowserStarted:
 		attrs = append(attrs, slog.String("browser", e.Browser))
 	case Ignored:
@@ -39,7 +50,7 @@ func logEvent(ctx context.Context, logger *slog.Logger, e Event) {
 		}
 		attrs = append(attrs, slog.String("error", text))
 	}
-	logger.LogAttrs(ctx, level, e.Kind.String(), attrs...)
+	return attrs
 }
 
 // String says in a few words what has happened.

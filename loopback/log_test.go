@@ -21,6 +21,7 @@ func TestLog(t *testing.T) {
 	l := start(t.Context(), t, s.client, &loopback.Options{
 		Open: func(_ context.Context, url string) error { return fmt.Errorf("no browser opens %s", url) },
 		Notify: func(e loopback.Event) {
+			s.client.Logger.Info("mine", "event", e)
 			if e.Kind == loopback.BrowserFailed {
 				close(failed)
 			}
@@ -35,6 +36,7 @@ func TestLog(t *testing.T) {
 	for _, want := range []string{
 		`level=DEBUG msg="listening for the redirect" redirect_uri=` + l.RedirectURI,
 		`level=DEBUG msg="sending the person to the provider"`,
+		`level=INFO msg=mine event.kind="sending the person to the provider" event.redirect_uri=` + l.RedirectURI + "\n",
 		`level=WARN msg="the browser could not be opened" redirect_uri=` + l.RedirectURI + ` error="no browser opens [the URL]"`,
 		`level=DEBUG msg="a request was ignored" redirect_uri=` + l.RedirectURI + ` reason="wrong path"`,
 		`level=DEBUG msg="the redirect is here"`,

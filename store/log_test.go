@@ -91,13 +91,24 @@ func (e *eavesdropper) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 	}
 	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err == nil {
-		found = append(found, resp.Header.Get("DPoP-Nonce"))
+	if err != nil {
+		return nil, err
 	}
+	data, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	resp.Body = io.NopCloser(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	var pushed struct {
+		RequestURI string `json:"request_uri"`
+	}
+	_ = json.Unmarshal(data, &pushed) // most answers are something else
+	found = append(found, resp.Header.Get("DPoP-Nonce"), pushed.RequestURI)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.secrets = append(e.secrets, found...)
-	return resp, err
+	return resp, nil
 }
 
 // all returns what was sent, what was given out, and what never left: parts of a JWT
@@ -105,7 +116,7 @@ func (e *eavesdropper) RoundTrip(req *http.Request) (*http.Response, error) {
 func (e *eavesdropper) all(t *testing.T, iss *issuertest.Issuer, token *grant.Token) []string {
 	t.Helper()
 	asked := iss.LastAuthorization()
-	secrets := append(iss.Secrets(), asked.Get("state"), asked.Get("nonce"), asked.Get("request_uri"), token.IDToken.Subject)
+	secrets := append(iss.Secrets(), asked.Get("state"), asked.Get("nonce"), token.IDToken.Subject)
 	e.mu.Lock()
 	secrets = append(secrets, e.secrets...)
 	e.mu.Unlock()

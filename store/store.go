@@ -17,6 +17,8 @@
 // Where an API demands another login, with more scopes or a second factor, the
 // HTTP client calls Login for that, once, and repeats the request.
 //
+// In tests, package issuertest is the provider and the person, and Memory the store.
+//
 // # Where tokens are
 //
 // In the keychain of the operating system (Keychain): Secret Service, macOS
