@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -74,6 +75,43 @@ func TestKeychainThatHangs(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// The end of the context ends the wait for a keychain that does not answer, at once.
+func TestKeychainThatHangsIsCancelled(t *testing.T) {
+	for name, use := range map[string]func(context.Context, *Keychain) error{
+		"load":   func(ctx context.Context, k *Keychain) error { _, err := k.Load(ctx, testKey); return err },
+		"save":   func(ctx context.Context, k *Keychain) error { return k.Save(ctx, testKey, []byte("new")) },
+		"delete": func(ctx context.Context, k *Keychain) error { return k.Delete(ctx, testKey) },
+		"probe":  func(ctx context.Context, k *Keychain) error { return k.Probe(ctx) },
+	} {
+		for _, where := range []string{"in go-keyring", "while it is looked for", "behind another call"} {
+			t.Run(name+" "+where, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					release := make(chan struct{})
+					r := &fakeRing{items: map[string]string{}}
+					r.get = func(string, *string) (bool, error) { <-release; return false, nil }
+					k := newFakeKeychain("linux", r)
+					if where == "while it is looked for" {
+						k.probe = func(context.Context) (bool, error) { <-release; return false, nil }
+					}
+					var other sync.WaitGroup
+					if where == "behind another call" {
+						other.Go(func() { load(k) })
+						synctest.Wait()
+					}
+					ctx, cancel := context.WithCancel(t.Context())
+					time.AfterFunc(time.Second, cancel)
+					start := time.Now()
+					if err := use(ctx, k); !errors.Is(err, context.Canceled) || time.Since(start) != time.Second {
+						t.Errorf("error %v after %v", err, time.Since(start))
+					}
+					close(release)
+					other.Wait()
+				})
+			})
+		}
 	}
 }
 

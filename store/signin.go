@@ -60,10 +60,8 @@ func (s *Source) ask(ctx context.Context, _ *Record) (*grant.Token, error) {
 // stored is found out before that. A token that accept refuses is not stored; nil
 // accepts all.
 func (s *Source) login(ctx context.Context, settings *settings, accept func(*grant.Token) error) (*grant.Token, error) {
-	if prober, ok := s.store().(interface{ Probe(context.Context) error }); ok {
-		if err := prober.Probe(ctx); err != nil {
-			return nil, err
-		}
+	if err := s.probe(ctx); err != nil {
+		return nil, err
 	}
 	var saved atomic.Pointer[grant.Token] // Login may save from a goroutine of its own
 	save := func(ctx context.Context, token *grant.Token) error {
@@ -91,6 +89,15 @@ func (s *Source) login(ctx context.Context, settings *settings, accept func(*gra
 	return token, err
 }
 
+// probe finds out whether the store could save something, and has it ask for what
+// it needs for that.
+func (s *Source) probe(ctx context.Context) error {
+	if prober, ok := s.store().(interface{ Probe(context.Context) error }); ok {
+		return prober.Probe(ctx)
+	}
+	return nil
+}
+
 // newRecord returns a login of this moment.
 func (s *Source) newRecord(token *grant.Token, settings *settings) *Record {
 	return &Record{
@@ -109,6 +116,9 @@ func (s *Source) saveLogin(ctx context.Context, token *grant.Token) error {
 	}
 	settings, err := settingsOf(s.Client)
 	if err != nil {
+		return err
+	}
+	if err := s.probe(ctx); err != nil { // what asks the person for something stops with ctx, which a save does not
 		return err
 	}
 	return s.replace(ctx, s.newRecord(token, settings))

@@ -149,12 +149,19 @@ func (s *Source) SignIn(ctx context.Context) (*grant.Token, error) {
 // grant.Flow.Complete in another process than the one that has started it, and
 // replaces what is stored, as SignIn does. It waits for whoever changes the login
 // meanwhile. A token whose ID token is of another issuer or client leads to
-// grant.ErrArgument.
+// grant.ErrArgument. When ctx ends, a save that has begun goes on: see Settle.
 func (s *Source) Save(ctx context.Context, token *grant.Token) error {
 	if err := s.check(ctx); err != nil {
 		return err
 	}
-	return s.saveLogin(ctx, token)
+	saved := make(chan error, 1)
+	go func() { saved <- s.saveLogin(ctx, token) }() // ends with ctx, or with the save
+	select {
+	case err := <-saved:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Load returns the login as it is stored, valid or not, without the network.
