@@ -94,7 +94,7 @@ func exportedOf(declaration ast.Decl) (names []exported) {
 				names = append(names, fieldsOf(s)...)
 			case *ast.ValueSpec:
 				for _, name := range s.Names {
-					names = append(names, exported{name.Name, s.Doc.Text() + s.Comment.Text() + d.Doc.Text(), "value"})
+					names = append(names, exported{name.Name, s.Doc.Text() + s.Comment.Text() + d.Doc.Text(), d.Tok.String()})
 				}
 			}
 		}

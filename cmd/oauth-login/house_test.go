@@ -104,3 +104,25 @@ func TestSize(t *testing.T) {
 		t.Errorf("the command has %d bytes", size)
 	}
 }
+
+// TestNoGlobals: what can be changed in a library is a field, so that two programs
+// in one process, or two tests, do not get into each other's way. Importing one does
+// nothing.
+func TestNoGlobals(t *testing.T) {
+	for _, pkg := range []string{"grant", "loopback", "store", "issuertest"} {
+		for _, e := range exportedNames(t, pkg) {
+			if e.kind == "var" && !strings.HasPrefix(e.name, "Err") {
+				t.Errorf("%s.%s can be changed by everybody", pkg, e.name)
+			}
+		}
+		paths, err := filepath.Glob(filepath.Join("..", "..", pkg, "*.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			if strings.Contains(read(t, path), "\nfunc init()") {
+				t.Errorf("%s does something when it is imported", path)
+			}
+		}
+	}
+}
