@@ -155,6 +155,9 @@ const answerScript = `(person => {
 	if (form.elements.login) {
 		form.elements.login.value = person.Login;
 		form.elements.password.value = "any";
+	} else if (form.elements.username) { // of issuertest
+		form.elements.username.value = person.Login;
+		form.elements.password.value = "any";
 	} else if (form.elements.user_code?.type === "text") {
 		form.elements.user_code.value = person.Code;
 	} else if (person.Denies) {

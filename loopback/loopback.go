@@ -134,11 +134,11 @@ type Options struct {
 	// such a page, scripts and everything from elsewhere do not. html/template makes
 	// good ones.
 	Page func(Outcome) []byte
-	// SignedInURL is where the browser is sent on to in place of the page SignedIn,
+	// SignedInURL is where the browser goes on to from the page SignedIn, at once,
 	// when the tokens are checked and saved and not before: https, or http to a
-	// loopback host. It is sent there as the URL is, with nothing of the login in it;
+	// loopback host. It goes there as the URL is, with nothing of the login in it;
 	// nothing that comes with a request has a say in it (RFC 9700, section 4.11.1).
-	// Empty: the page.
+	// Empty: it stays on the page, as does one that goes nowhere by itself.
 	SignedInURL string
 }
 

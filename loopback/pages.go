@@ -147,11 +147,11 @@ func (p *pages) header(h http.Header, o Outcome) {
 	h.Set("Content-Length", strconv.Itoa(len(p[o].body)))
 }
 
-// redirect sends the browser to a path or a URL. 303 makes it a GET whatever brought it
+// redirect sends the browser to a path. 303 makes it a GET whatever brought it
 // here (RFC 9110, section 15.4.4).
-func (p *pages) redirect(w http.ResponseWriter, target string) {
+func (p *pages) redirect(w http.ResponseWriter, path string) {
 	p.secure(w.Header(), Unknown)
-	w.Header().Set("Location", target)
+	w.Header().Set("Location", path)
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusSeeOther)
 }

@@ -157,10 +157,12 @@ func (r *Receiver) serveOutcome(w http.ResponseWriter, req *http.Request) {
 	}
 	keep(req)
 	if outcome == SignedIn && r.opts.SignedInURL != "" {
-		r.pages.redirect(w, r.opts.SignedInURL)
-	} else {
-		r.pages.write(w, outcome.status(), outcome)
+		// Not a redirect: a provider whose policy has form-action would have Chromium
+		// stop it, as it comes after the form on the provider's page (Content Security
+		// Policy Level 3, section 6.4.1). The HTML Standard has the header.
+		w.Header().Set("Refresh", "0; url="+r.opts.SignedInURL)
 	}
+	r.pages.write(w, outcome.status(), outcome)
 	_ = http.NewResponseController(w).Flush() // the server may be closed from here on
 	farewell(req)
 }

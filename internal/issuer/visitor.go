@@ -21,10 +21,10 @@ const (
 	maxPageBytes = 1 << 20
 )
 
-// Visitor plays the part of the browser and of the person in front of it: it follows redirects, and fills in the sign-in
-// page and the consent page of an [Issuer]. Forms of any other server are left alone. The zero value is ready for use;
-// cookies are kept from one visit to the next, so the second visit finds the visitor signed in. Several visits
-// may go on at once.
+// Visitor plays the part of the browser and of the person in front of it: it follows redirects and the Refresh header,
+// and fills in the sign-in page and the consent page of an [Issuer]. Forms of any other server are left alone. The
+// zero value is ready for use; cookies are kept from one visit to the next, so the second visit finds the visitor
+// signed in. Several visits may go on at once.
 type Visitor struct {
 	User   string      // name to sign in with; default: "ada"
 	Deny   bool        // press Deny on the consent page, not Allow
@@ -159,6 +159,13 @@ func (v *Visitor) next(n *navigation, page *Page, start *url.URL) (*navigation, 
 			return nil, errors.New("visitor: the page redirects to something that is not a URL")
 		}
 		return n.redirect(target, page.Status), nil
+	}
+	if rest, ok := strings.CutPrefix(page.Header.Get("Refresh"), "0; url="); ok { // HTML Standard, The `Refresh` header
+		target, err := n.url.Parse(rest)
+		if err != nil || !isWeb(target) {
+			return nil, errors.New("visitor: the page goes on to something that is not a web page")
+		}
+		return (&navigation{method: http.MethodGet, site: "same-origin", from: n.url}).redirect(target, http.StatusSeeOther), nil
 	}
 	if page.Status != http.StatusOK || !sameOrigin(n.url, start) || !isHTML(page.Header) {
 		return nil, nil
