@@ -52,6 +52,7 @@ func TestShellsComplete(t *testing.T) {
 				"token --output js":                "token --output json",
 				"login --store-pass":               "login --store-passphrase-file",
 				"completion fi":                    "completion fish",
+				"token --nonsense --form":          "token --nonsense --form",
 				"help docker-":                     "help docker-credential",
 				"token --issuer " + provider.URL() + " --profile wor": "token --issuer " + provider.URL() + ` --profile work account`,
 			} {
