@@ -68,6 +68,7 @@ func untilInterrupted() context.Context {
 
 // newProgram takes the streams and the environment of the process.
 func newProgram(keychain store.Store) *program {
+	keepFromDumps()
 	p := &program{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, keychain: keychain}
 	p.clientSecret = takeSecret(secretVariable)
 	p.storePassphrase = takeSecret(passphraseVariable)
