@@ -15,12 +15,6 @@ import (
 // The faults and other peculiarities of a provider that a script can ask for.
 var faults = map[string]func(*issuer.Options){
 	"short-lived": func(o *issuer.Options) { o.AccessTokenTTL = time.Second },
-	"no-refresh": func(o *issuer.Options) {
-		o.Token = func(_ *http.Request, status int, body map[string]any) (int, map[string]any) {
-			delete(body, "refresh_token")
-			return status, body
-		}
-	},
 	"fewer-scopes": func(o *issuer.Options) {
 		o.Token = func(_ *http.Request, status int, body map[string]any) (int, map[string]any) {
 			body["scope"] = "openid email"

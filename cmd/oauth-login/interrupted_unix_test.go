@@ -98,7 +98,7 @@ func (s *slowEndpoint) wrap(next http.Handler) http.Handler {
 
 func startProvider(t *testing.T, opts *issuer.Options) *issuer.Issuer {
 	t.Helper()
-	opts.Clients = []issuer.Client{{ID: "cli", Name: "A test client"}}
+	opts.Clients = append(opts.Clients, issuer.Client{ID: "cli", Name: "A test client"})
 	provider, err := issuer.Start(opts)
 	if err != nil {
 		t.Fatal(err)

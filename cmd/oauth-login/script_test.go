@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -78,7 +79,7 @@ func fakeBrowser() {
 // stand for a keychain that is not there, and one that loses what is written.
 type fileKeychain string
 
-func (k fileKeychain) Name() string { return "Test Keyring" }
+func (k fileKeychain) Name() string { return cmp.Or(os.Getenv("FAKE_KEYCHAIN_NAME"), "Test Keyring") }
 
 func (k fileKeychain) Probe(context.Context) error {
 	if filepath.Base(string(k)) == "absent" {
