@@ -71,6 +71,23 @@ func (i *Issuer) Open(ctx context.Context, url string) error {
 	return err
 }
 
+// Redirect does what Open does, but for the last step: it returns the address that
+// the browser is sent to with the answer, for a program that takes it from somebody
+// else than a browser. See grant.Flow.Complete. A person who says no is answered for
+// in that address, too.
+func (i *Issuer) Redirect(ctx context.Context, url string) (redirectURL string, err error) {
+	visitor := i.visitor()
+	visitor.Stay = true
+	page, err := visitor.Visit(ctx, url)
+	if err != nil {
+		return "", err
+	}
+	if redirectURL = page.Header.Get("Location"); redirectURL != "" {
+		return redirectURL, nil
+	}
+	return "", fmt.Errorf("the provider sends the browser nowhere, with status %d: %s", page.Status, textOf(page.Body))
+}
+
 // LastPage returns the page where the last Open ended: that of the program, if all
 // went well. Login waits for Open, so it is there when Login has returned.
 func (i *Issuer) LastPage() Page {

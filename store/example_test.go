@@ -156,3 +156,73 @@ func show(resp *http.Response, err error) {
 	defer resp.Body.Close()
 	io.Copy(os.Stdout, resp.Body)
 }
+
+// An API may want more of a login than the token comes of: another scope, a second
+// factor, a person who is there. Login is called for that too, and finds out what is
+// wanted and why; the request is sent again with the token that comes of it.
+func ExampleSource_HTTPClient_stepUp() {
+	iss := start(&issuertest.Options{ACRValues: []string{"phishing-resistant"}})
+	defer iss.Close()
+	client := &grant.Client{Issuer: iss.URL, ClientID: iss.ClientID, Scopes: []string{"openid", "offline_access"}, AllowInsecureRequests: true}
+	source := &store.Source{Client: client, Store: new(store.Memory)}
+	source.Login = func(ctx context.Context, save func(context.Context, *grant.Token) error) (*grant.Token, error) {
+		if demand := grant.StepUpOf(ctx); demand != nil {
+			fmt.Println("the API wants you to sign in again:", demand.ACRValues)
+		}
+		return loopback.Login(ctx, client, &loopback.Options{Save: save, Open: iss.Open})
+	}
+	resp, err := source.HTTPClient().Get(iss.API(issuertest.Demand{ACRValues: []string{"phishing-resistant"}}))
+	show(resp, err)
+	// Output:
+	// the API wants you to sign in again: phishing-resistant
+	// {"user":"ada"}
+}
+
+// A login in two processes, of which neither waits for the person. The first makes
+// the URL to sign in at and keeps what the second one needs: as safely as the tokens
+// themselves.
+func ExampleSource_Save() {
+	iss := start(&issuertest.Options{RedirectURIs: []string{"com.example.my-cli:/signed-in"}})
+	defer iss.Close()
+	client := &grant.Client{Issuer: iss.URL, ClientID: iss.ClientID, Scopes: []string{"openid", "offline_access"}, AllowInsecureRequests: true}
+	source := &store.Source{Client: client, Store: new(store.Memory)}
+
+	begin := func(ctx context.Context) (address string, pending []byte, err error) {
+		flow, err := client.Authorize(ctx, "com.example.my-cli:/signed-in")
+		if err != nil {
+			return "", nil, err
+		}
+		pending, err = flow.MarshalBinary()
+		return flow.URL, pending, err
+	}
+	complete := func(ctx context.Context, pending []byte, redirectURL string) error {
+		flow, err := client.Resume(ctx, pending)
+		if err != nil {
+			return err
+		}
+		token, err := flow.Complete(ctx, redirectURL)
+		if err != nil {
+			return err
+		}
+		return source.Save(ctx, token)
+	}
+
+	ctx := context.Background()
+	address, pending, err := begin(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	redirectURL, err := iss.Redirect(ctx, address) // the person signs in
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := complete(ctx, pending, redirectURL); err != nil {
+		fmt.Println(err)
+		return
+	}
+	resp, err := source.HTTPClient().Get(iss.API(issuertest.Demand{}))
+	show(resp, err)
+	// Output: {"user":"ada"}
+}

@@ -28,6 +28,7 @@ const (
 type Visitor struct {
 	User   string      // name to sign in with; default: "ada"
 	Deny   bool        // press Deny on the consent page, not Allow
+	Stay   bool        // do not follow a redirect that leads away from the server that was visited first
 	Header http.Header // sent with every request, in place of the visitor's own headers of these names
 
 	mu  sync.Mutex
@@ -157,6 +158,9 @@ func (v *Visitor) next(n *navigation, page *Page, start *url.URL) (*navigation, 
 		target, err := n.url.Parse(location)
 		if err != nil {
 			return nil, errors.New("visitor: the page redirects to something that is not a URL")
+		}
+		if v.Stay && !sameOrigin(target, start) {
+			return nil, nil
 		}
 		return n.redirect(target, page.Status), nil
 	}
