@@ -150,6 +150,9 @@ func refusalCode(e *grant.Error) int {
 // refusalHint says what the codes of RFC 6749, sections 4.1.2.1 and 5.2, and of
 // OpenID Connect Core 1.0, section 3.1.2.6, usually mean for the person.
 func refusalHint(e *grant.Error) string {
+	if hint := complaintHint(e); hint != "" {
+		return hint
+	}
 	switch e.Code {
 	case "expired_token":
 		return "run the command again and finish on the other device before the code expires"
@@ -157,7 +160,7 @@ func refusalHint(e *grant.Error) string {
 		return "run the command again and allow the access on the provider's page"
 	case "login_required", "interaction_required", "consent_required", "account_selection_required":
 		return "the provider has to ask something; run the command again without --prompt none"
-	case "invalid_client", "unauthorized_client":
+	case "invalid_client":
 		return "check --client-id, --client-auth and the secret, key or certificate against the registration at the provider"
 	case "invalid_dpop_proof", "use_dpop_nonce":
 		return "set the clock of this machine, then run the command again; without --dpop, the tokens are not bound to a key"
@@ -188,8 +191,15 @@ func checkHint(e *grant.CheckError) string {
 	}
 	switch e.Check {
 	case "metadata.issuer":
+		if strings.Contains(e.Actual, "{tenantid}") {
+			return "give the issuer of your own tenant: --issuer " + shellWord(strings.Replace(e.Actual, "{tenantid}", "TENANT", 1)) +
+				"; the address of all tenants names none that an ID token could be compared with; 'oauth-login providers microsoft' says more"
+		}
 		return "check --issuer; the document says --issuer " + shellWord(e.Actual)
 	case "metadata.location":
+		if name := withoutMetadata(e); name != "" {
+			return "this provider publishes no metadata, and is known all the same: --provider " + name
+		}
 		return "check --issuer; for an issuer without metadata give --authorization-endpoint and --token-endpoint"
 	case "metadata.dpop_signing_alg_values_supported":
 		return "sign in without --dpop; the tokens are not bound to a key then"

@@ -60,12 +60,23 @@ var faults = map[string]func(*issuer.Options){
 				"hint": "the verifier is " + r.Form.Get("code_verifier"), "number": 12345678}
 		}
 	},
+	"confidential": func(o *issuer.Options) { // in the words of Entra
+		o.Token = func(*http.Request, int, map[string]any) (int, map[string]any) {
+			return 401, map[string]any{"error": "invalid_client", "error_description": "AADSTS7000218: The request body must contain the following parameter: 'client_assertion' or 'client_secret'. Trace ID: 1 Correlation ID: 2 Timestamp: 2026-11-25 10:00:00Z",
+				"error_codes": []int{7000218}}
+		}
+	},
 	"no-refresh": func(o *issuer.Options) { o.Token = edited(o.Token, without("refresh_token")) },
 	"tenantid": func(o *issuer.Options) { // the address that all tenants share
 		before := o.Metadata
 		o.Metadata = func(doc map[string]any) {
 			before(doc)
 			doc["issuer"] = strings.Replace(doc["issuer"].(string), "/TENANT/", "/{tenantid}/", 1)
+		}
+	},
+	"other-tenant": func(o *issuer.Options) {
+		o.IDToken = func(_, claims map[string]any) {
+			claims["iss"] = strings.Replace(claims["iss"].(string), "/TENANT/", "/{tenantid}/", 1)
 		}
 	},
 	"domain": func(o *issuer.Options) { // the issuer has the ID of the tenant, where the address has its domain
