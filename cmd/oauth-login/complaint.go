@@ -102,9 +102,10 @@ func containsFold(text, part string) bool {
 // withoutMetadata names the preset of an issuer whose metadata were looked for in
 // vain, "" for none.
 func withoutMetadata(e *grant.CheckError) string {
+	_, rest, _ := strings.Cut(e.Reason, "no metadata of https://")
+	host, _, _ := strings.Cut(strings.ReplaceAll(rest, " ", "/"), "/")
 	for _, preset := range presets() {
-		u, err := url.Parse(preset.Issuer)
-		if err == nil && preset.TokenPath != "" && u.Host != "" && strings.Contains(e.Reason, "no metadata of https://"+u.Host) {
+		if u, err := url.Parse(preset.Issuer); err == nil && preset.TokenPath != "" && host != "" && u.Host == host {
 			return preset.Name
 		}
 	}

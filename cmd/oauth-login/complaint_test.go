@@ -83,3 +83,20 @@ func TestComplaints(t *testing.T) {
 		}
 	}
 }
+
+// TestIssuerWithoutMetadata: whoever gives the issuer of a provider that has a preset
+// for want of metadata is told so.
+func TestIssuerWithoutMetadata(t *testing.T) {
+	for issuer, want := range map[string]string{
+		"https://github.com":             "--provider github",
+		"https://github.com/login/oauth": "--provider github",
+		"https://accounts.spotify.com":   "--provider spotify",
+		"https://github.com.example":     "--authorization-endpoint",
+		"https://zitadel.example":        "--authorization-endpoint",
+	} {
+		failure := describe(t.Context(), &grant.CheckError{Check: "metadata.location", Reason: "no metadata of " + issuer + " was found; tried everything"})
+		if !strings.Contains(failure.hints[0], want) {
+			t.Errorf("%s: %q", issuer, failure.hints)
+		}
+	}
+}
