@@ -18,6 +18,8 @@ type attempt struct {
 	ended   bool // finished is closed
 	outcome Outcome
 	ignored map[string]int
+
+	unverified []Unverified // at most maxUnverified
 }
 
 func newAttempt(ours func(url.Values) bool) *attempt {

@@ -29,8 +29,8 @@ const (
 	Done
 )
 
-// An Event is what Options.Notify is told. It never holds a code, a token, or
-// anything else from a request; the state is in URL alone.
+// An Event is what Options.Notify is told. It never holds a code or a token, nor
+// anything else from a request but for Unverified; the state is in URL alone.
 type Event struct {
 	// Kind says what has happened.
 	Kind EventKind
@@ -49,6 +49,9 @@ type Event struct {
 	Reason string
 	// Ignored counts what was ignored so far, by reason: Waiting.
 	Ignored map[string]int
+	// Unverified are errors that came without a state, nil for none: the one of the
+	// request, if it is new, with Ignored, and those so far with Waiting.
+	Unverified []Unverified
 	// Err is an error: BrowserFailed and Done.
 	Err error
 }

@@ -22,7 +22,8 @@
 // It listens on what it announces: 127.0.0.1, or [::1], or both of them for
 // localhost, and never on all addresses. The first redirect with the right
 // state settles the login; every other request is noise, answered with a fixed
-// 4xx page and counted, but it never ends the login. The redirect is a GET, or
+// 4xx page and counted, but it never ends the login. Of errors without a state, which
+// some providers send, two are kept for the person: see Unverified. The redirect is a GET, or
 // a form that is posted where the client's ResponseMode is form_post or
 // form_post.jwt; the other kind is refused. The browser waits until
 // the tokens are checked and saved. Then it is sent to a page without a code in

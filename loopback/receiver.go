@@ -125,7 +125,7 @@ func (r *Receiver) serveCallback(w http.ResponseWriter, req *http.Request) {
 func (r *Receiver) serveRedirect(w http.ResponseWriter, req *http.Request, got redirection) {
 	a := r.current.Load()
 	if a == nil || !a.ours(got.params) {
-		r.ignore(w, wrongState)
+		r.disown(w, got.params)
 		return
 	}
 	welcome(req) // before the login can end
@@ -167,6 +167,17 @@ func (r *Receiver) serveOutcome(w http.ResponseWriter, req *http.Request) {
 	farewell(req)
 }
 
+// disown answers a redirect that is not ours. An error in it is kept for the person.
+func (r *Receiver) disown(w http.ResponseWriter, params url.Values) {
+	var unproven []Unverified
+	a := r.current.Load()
+	if e, ok := unverified(params); ok && a != nil && a.keep(e) {
+		unproven = []Unverified{e}
+	}
+	r.count(wrongState, unproven...)
+	r.pages.write(w, wrongState.status(), Unknown)
+}
+
 // ignore answers noise.
 func (r *Receiver) ignore(w http.ResponseWriter, n noise) {
 	r.count(n)
@@ -180,9 +191,9 @@ func (r *Receiver) refuse(w io.Writer, n noise) error {
 }
 
 // count counts noise while a login waits.
-func (r *Receiver) count(n noise) {
+func (r *Receiver) count(n noise, unproven ...Unverified) {
 	if a := r.current.Load(); a != nil && a.count(n) {
-		r.notify(Event{Kind: Ignored, Reason: string(n)})
+		r.notify(Event{Kind: Ignored, Reason: string(n), Unverified: unproven})
 	}
 }
 
@@ -271,12 +282,12 @@ func (r *Receiver) await(ctx context.Context, a *attempt) (redirection, error) {
 		case got := <-a.redirect:
 			return got, nil
 		case <-hint.C:
-			r.notify(Event{Kind: Waiting, Ignored: a.counts()})
+			r.notify(Event{Kind: Waiting, Ignored: a.counts(), Unverified: a.kept()})
 		case <-late:
 			if got, ok := a.expire(); ok {
 				return got, nil
 			}
-			return redirection{}, &TimeoutError{After: timeout, Ignored: a.counts()}
+			return redirection{}, &TimeoutError{After: timeout, Ignored: a.counts(), Unverified: a.kept()}
 		case <-ctx.Done():
 			return redirection{}, ctx.Err()
 		}
@@ -289,6 +300,9 @@ type TimeoutError struct {
 	After time.Duration
 	// Ignored counts the requests that came instead, by reason.
 	Ignored map[string]int
+	// Unverified are errors among them that came without a state, nil for none. The
+	// text of the error does not have them.
+	Unverified []Unverified
 }
 
 // Error tells a browser that never came from one that was turned away.

@@ -35,6 +35,8 @@ type event struct {
 	Ignored     map[string]int `json:"ignored,omitempty"`      // waiting
 	Store       string         `json:"store,omitempty"`        // stored
 
+	Unverified []unverifiedJSON `json:"unverified,omitempty"` // ignored, waiting: errors that anybody may have sent
+
 	UserCode                string `json:"user_code,omitempty"` // device_code
 	VerificationURI         string `json:"verification_uri,omitempty"`
 	VerificationURIComplete string `json:"verification_uri_complete,omitempty"`
@@ -78,9 +80,9 @@ func (p *program) emitLogin(e loopback.Event) {
 	case loopback.BrowserFailed:
 		p.emit(event{Event: "browser_failed", URL: e.URL, Message: e.Err.Error()})
 	case loopback.Ignored:
-		p.emit(event{Event: "ignored", Reason: e.Reason})
+		p.emit(event{Event: "ignored", Reason: e.Reason, Unverified: unverifiedList(e.Unverified)})
 	case loopback.Waiting:
-		p.emit(event{Event: "waiting", RedirectURI: e.RedirectURI, Ignored: e.Ignored})
+		p.emit(event{Event: "waiting", RedirectURI: e.RedirectURI, Ignored: e.Ignored, Unverified: unverifiedList(e.Unverified)})
 	case loopback.Received:
 		p.emit(event{Event: "callback"})
 	}

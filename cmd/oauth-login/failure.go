@@ -95,9 +95,8 @@ func classify(ctx context.Context, err error) (code int, hints []string) {
 	if errors.Is(err, store.ErrNewer) {
 		return exitStoreUnavailable, []string{"update oauth-login; the login is left as it is"}
 	}
-	if _, ok := errors.AsType[*loopback.TimeoutError](err); ok {
-		return exitTimeout, []string{"run the command again and finish in the browser; --timeout 15m waits longer",
-			"register the redirect URI of this client, if the provider shows an error: 'oauth-login --verbose' says which"}
+	if e, ok := errors.AsType[*loopback.TimeoutError](err); ok {
+		return exitTimeout, timeoutHints(e)
 	}
 	if _, ok := errors.AsType[*loopback.BindError](err); ok {
 		return exitFailure, []string{"choose other ports with --port 8000,18000, or leave --port out for any free one"}
@@ -112,6 +111,15 @@ func classify(ctx context.Context, err error) (code int, hints []string) {
 		return exitUsage, []string{"check the flags; 'oauth-login --help' shows them"}
 	}
 	return exitFailure, []string{networkHint(err)}
+}
+
+func timeoutHints(e *loopback.TimeoutError) []string {
+	hints := []string{"run the command again and finish in the browser; --timeout 15m waits longer",
+		"register the redirect URI of this client, if the provider shows an error: 'oauth-login --verbose' says which"}
+	if said := quoteUnverified(e.Unverified); said != "" {
+		return append([]string{"mend what the provider may have said " + said}, hints...)
+	}
+	return hints
 }
 
 func lockCode(e *store.LockError) int {

@@ -189,6 +189,13 @@ var faults = map[string]func(*issuer.Options){
 	"other-iss": func(o *issuer.Options) {
 		o.Redirect = func(params url.Values) { params.Set("iss", "https://evil.example") }
 	},
+	"errors-without-state": func(o *issuer.Options) {
+		o.Redirect = func(params url.Values) {
+			clear(params)
+			params.Set("error", "invalid_scope")
+			params.Set("error_description", "The requested scope is unknown\r\nhint: run this")
+		}
+	},
 	"stray": func(o *issuer.Options) {
 		o.Redirect = func(params url.Values) { params.Set("state", "another") }
 	},

@@ -51,6 +51,9 @@ func before(expiry time.Time) string {
 // shows an error of its own, and the browser that cannot reach this machine.
 func (p *program) stillWaiting(ctx context.Context, o *options, client *grant.Client, e loopback.Event) {
 	p.say("Still waiting for the browser%s. What may help:", ignored(e.Ignored))
+	if said := quoteUnverified(e.Unverified); said != "" {
+		p.say("- The provider may have said\n  %s", said)
+	}
 	p.say("- The provider shows an error: this redirect URI has to be registered there,\n  exactly as it is: %s", e.RedirectURI)
 	p.say("- The browser insists on https (Safari's \"Warn before connecting to a website\n  over HTTP\", Brave): allow this page, or use another browser.")
 	if p.paste(o, client) != nil {
