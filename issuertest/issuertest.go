@@ -14,7 +14,8 @@
 //	token, err := loopback.Login(ctx, client, &loopback.Options{Open: iss.Open})
 //
 // The issuer has no TLS, hence AllowInsecureRequests, which works on loopback
-// hosts only. Keep tokens of tests in a store.Memory, so that they do not get into
+// hosts only. With Options.TLS it has, and the client needs HTTPClient in place of
+// that. Keep tokens of tests in a store.Memory, so that they do not get into
 // the keychain of whoever runs them.
 //
 // Open takes the page of a device flow as well, VerificationURIComplete. A program
@@ -52,6 +53,8 @@
 package issuertest
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net/http"
 	"net/url"
@@ -108,6 +111,9 @@ type Options struct {
 	// RequirePAR takes pushed authorization requests (RFC 9126), and no others.
 	RequirePAR bool
 
+	// TLS makes it a provider of https, with a certificate of its own that
+	// Issuer.HTTPClient trusts. The APIs stay on http.
+	TLS bool
 	// Delay is waited before every answer; default: none.
 	Delay time.Duration
 	// Wrap puts a handler around the whole provider, but not around its APIs. nil for
@@ -124,6 +130,8 @@ type Issuer struct {
 	ClientID string
 
 	issuer *issuer.Issuer
+	roots  *x509.CertPool // nil without TLS
+	client *http.Client
 	failed func(format string, args ...any) // tells the test, nil without one
 
 	mu       sync.Mutex
@@ -166,11 +174,18 @@ func Start(opts *Options) (*Issuer, error) {
 	if o.ClientID == "" {
 		o.ClientID = "test-client"
 	}
-	started, err := issuer.Start(o.internal())
+	certificate, roots, err := o.certificate()
 	if err != nil {
 		return nil, err
 	}
-	i := &Issuer{URL: started.URL(), ClientID: o.ClientID, issuer: started, user: o.User}
+	started, err := issuer.Start(o.internal(certificate))
+	if err != nil {
+		return nil, err
+	}
+	i := &Issuer{
+		URL: started.URL(), ClientID: o.ClientID, issuer: started, user: o.User, roots: roots,
+		client: &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}},
+	}
 	if err := i.apis.start(); err != nil {
 		return nil, errors.Join(err, started.Close())
 	}
@@ -178,7 +193,7 @@ func Start(opts *Options) (*Issuer, error) {
 }
 
 // internal returns the options in the words of the issuer within.
-func (o *Options) internal() *issuer.Options {
+func (o *Options) internal(certificate *tls.Certificate) *issuer.Options {
 	return &issuer.Options{
 		Clients: []issuer.Client{{
 			ID: o.ClientID, Secret: o.ClientSecret, RedirectURIs: o.RedirectURIs, DPoPBound: o.RequireDPoP,
@@ -190,6 +205,7 @@ func (o *Options) internal() *issuer.Options {
 		KeepRefreshTokens: o.KeepRefreshTokens,
 		DPoPNonce:         o.DPoPNonce,
 		RequirePAR:        o.RequirePAR,
+		Certificate:       certificate,
 		Delay:             o.Delay,
 		DeviceInterval:    time.Second,
 		Metadata:          o.metadata,
@@ -211,7 +227,14 @@ func (o *Options) metadata(doc map[string]any) {
 
 // Close ends the provider, its APIs and all their connections. A second call does
 // nothing.
-func (i *Issuer) Close() error { return errors.Join(i.apis.close(), i.issuer.Close()) }
+func (i *Issuer) Close() error {
+	i.client.CloseIdleConnections()
+	return errors.Join(i.apis.close(), i.issuer.Close())
+}
+
+// HTTPClient returns a client that trusts the provider, for grant.Client.HTTPClient.
+// Without Options.TLS, any other one does as well.
+func (i *Issuer) HTTPClient() *http.Client { return i.client }
 
 // ExpireAccessTokens ends all access tokens that were given out so far. Refresh
 // tokens stay good. A program does not learn of it before it uses one.

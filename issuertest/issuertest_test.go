@@ -202,6 +202,28 @@ func TestDemandsOfTheProvider(t *testing.T) {
 	}
 }
 
+// TestTLS: a program that talks to https alone signs in with the client that trusts
+// the provider, and with no other.
+func TestTLS(t *testing.T) {
+	iss := issuertest.NewWith(t, &issuertest.Options{TLS: true, RequireDPoP: true})
+	client := &grant.Client{Issuer: iss.URL, ClientID: iss.ClientID, Scopes: []string{"openid"}, DPoPBoundAccessTokens: true}
+	t.Cleanup(client.CloseIdleConnections)
+	if _, err := login(t, iss, client); err == nil || !strings.HasPrefix(iss.URL, "https://127.0.0.1:") {
+		t.Errorf("%s is trusted by everybody", iss.URL)
+	}
+	trusting := &grant.Client{Issuer: iss.URL, ClientID: iss.ClientID, Scopes: []string{"openid"}, DPoPBoundAccessTokens: true, HTTPClient: iss.HTTPClient()}
+	token := mustLogin(t, iss, trusting)
+	source := &store.Source{Client: trusting, Store: new(store.Memory), Login: func(context.Context, func(context.Context, *grant.Token) error) (*grant.Token, error) {
+		return token, nil
+	}}
+	if status, body := get(t, source.HTTPClient(), iss.API(issuertest.Demand{DPoP: true})); status != http.StatusOK {
+		t.Errorf("the API says %d %s", status, body)
+	}
+	if _, err := trusting.Userinfo(t.Context(), token); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestRegistration: a program may get its client by itself.
 func TestRegistration(t *testing.T) {
 	iss := issuertest.NewWith(t, &issuertest.Options{OpenRegistration: true})

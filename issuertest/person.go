@@ -100,7 +100,7 @@ func (i *Issuer) LastPage() Page {
 func (i *Issuer) visitor() *issuer.Visitor {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return &issuer.Visitor{User: i.user, Deny: i.refuses}
+	return &issuer.Visitor{User: i.user, Deny: i.refuses, RootCAs: i.roots}
 }
 
 // outlast returns a context that ends a little later.

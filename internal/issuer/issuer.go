@@ -23,6 +23,7 @@ package issuer
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -81,6 +82,8 @@ type Options struct {
 	Alg string
 	// Discovery says which metadata documents are served: DiscoveryOIDC (default), DiscoveryOAuth2 or DiscoveryMixed.
 	Discovery string
+	// Certificate makes the issuer one of https, on the same address. It has to be good for 127.0.0.1; nil: http.
+	Certificate *tls.Certificate
 	// Now is the issuer's clock; default: time.Now.
 	Now func() time.Time
 	// DPoPNonce takes no DPoP proof without a nonce that the issuer has given (RFC 9449, section 8).
@@ -146,6 +149,10 @@ func Start(opts *Options) (*Issuer, error) {
 	}
 	i.host = listener.Addr().String()
 	i.origin = "http://" + i.host
+	if i.opts.Certificate != nil {
+		i.origin = "https://" + i.host
+		listener = tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{*i.opts.Certificate}})
+	}
 	i.url = i.origin + i.opts.Path
 	i.serve(listener)
 	return i, nil

@@ -3,6 +3,8 @@ package issuer
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -30,6 +32,8 @@ type Visitor struct {
 	Deny   bool        // press Deny on the consent page, not Allow
 	Stay   bool        // do not follow a redirect that leads away from the server that was visited first
 	Header http.Header // sent with every request, in place of the visitor's own headers of these names
+	// RootCAs are those that servers are trusted by; default: those of the system.
+	RootCAs *x509.CertPool
 
 	mu  sync.Mutex
 	jar http.CookieJar
@@ -65,7 +69,8 @@ func (v *Visitor) Visit(ctx context.Context, authorizationURL string) (*Page, er
 	if err != nil {
 		return nil, err
 	}
-	transport := new(http.Transport) // no proxy: the way to a loopback address is direct
+	// No proxy: the way to a loopback address is direct.
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: v.RootCAs}}
 	defer transport.CloseIdleConnections()
 	next := &navigation{method: http.MethodGet, url: start, site: "none"}
 	page := new(Page)
