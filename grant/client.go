@@ -315,14 +315,6 @@ func (c *Client) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "client %q of %q", c.ClientID, c.issuer())
 }
 
-// LogValue returns the issuer and the client ID.
-func (c *Client) LogValue() slog.Value {
-	if c == nil {
-		return slog.StringValue("<nil>")
-	}
-	return slog.GroupValue(slog.String("issuer", c.issuer()), slog.String("client_id", c.ClientID))
-}
-
 func (c *Client) issuer() string {
 	if c.Server != nil {
 		return c.Server.Issuer

@@ -8,6 +8,14 @@ import (
 	"time"
 )
 
+// LogValue returns the issuer and the client ID.
+func (c *Client) LogValue() slog.Value {
+	if c == nil {
+		return slog.StringValue("<nil>")
+	}
+	return slog.GroupValue(slog.String("issuer", c.issuer()), slog.String("client_id", c.ClientID))
+}
+
 // log writes a line about what this client does. The attributes hold no secret:
 // values of this package's types redact themselves.
 func (c *Client) log(ctx context.Context, level slog.Level, message string, attrs ...slog.Attr) {

@@ -77,6 +77,11 @@ func TestLogOfFailures(t *testing.T) {
 	if _, err := client.Userinfo(t.Context(), &grant.Token{AccessToken: secretAccess}); err == nil {
 		t.Error("the token is good")
 	}
+	unregistered := &grant.Client{Issuer: iss.URL, ClientID: "nobody", AllowInsecureRequests: true, Logger: client.Logger}
+	t.Cleanup(unregistered.CloseIdleConnections)
+	if err := unregistered.Revoke(t.Context(), secretAccess, ""); err == nil {
+		t.Error("the client is registered")
+	}
 	if err := iss.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +91,7 @@ func TestLogOfFailures(t *testing.T) {
 	}
 	text := log.String()
 	for _, want := range []string{
-		"url=" + iss.URL + "/userinfo took=", " status=401\n", "level=WARN msg=refused", "step=userinfo error=\"userinfo endpoint refused",
+		"url=" + iss.URL + "/userinfo took=", " status=401\n", "level=WARN msg=refused", "step=userinfo error=\"userinfo endpoint refused", "step=revocation error=\"revocation endpoint refused with status 400: invalid_client",
 		"url=" + iss.URL + "/.well-known/openid-configuration took=", " error=\"GET \\\"" + iss.URL,
 	} {
 		if !strings.Contains(text, want) {

@@ -316,6 +316,12 @@ func (c *Client) register(ctx context.Context, metadata *ClientMetadata, opts *R
 // 2.1. A client that the server has forgotten leads to an *Error or a *CheckError
 // with a status from 401 to 404.
 func (c *Client) ReadRegistration(ctx context.Context) (*Registration, error) {
+	registration, err := c.readRegistration(ctx)
+	c.logRefusal(ctx, "registration", err)
+	return registration, err
+}
+
+func (c *Client) readRegistration(ctx context.Context) (*Registration, error) {
 	resp, as, err := c.registrationRequest(ctx, http.MethodGet)
 	if err != nil {
 		return nil, err
@@ -341,7 +347,9 @@ func (c *Client) DeleteRegistration(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return scrub(checkStatus(resp, http.StatusNoContent, endpointRegistration, checkRegistrationStatus), sentSecrets(resp.Request)...)
+	err = scrub(checkStatus(resp, http.StatusNoContent, endpointRegistration, checkRegistrationStatus), sentSecrets(resp.Request)...)
+	c.logRefusal(ctx, "registration", err)
+	return err
 }
 
 // registrationRequest sends a request to the client configuration endpoint.

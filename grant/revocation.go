@@ -44,6 +44,12 @@ func ProcessRevocationResponse(as *AuthorizationServer, client *Client, resp *ht
 // is "access_token", "refresh_token" or empty. A server without a revocation
 // endpoint leads to a *CheckError with the code OAUTH_MISSING_SERVER_METADATA.
 func (c *Client) Revoke(ctx context.Context, token Secret, typeHint string) error {
+	err := c.revoke(ctx, token, typeHint)
+	c.logRefusal(ctx, "revocation", err)
+	return err
+}
+
+func (c *Client) revoke(ctx context.Context, token Secret, typeHint string) error {
 	as, err := c.Discover(ctx)
 	if err != nil {
 		return err
