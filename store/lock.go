@@ -34,6 +34,23 @@ func (e *LockError) Error() string {
 // Unwrap returns the error underneath, if any.
 func (e *LockError) Unwrap() error { return e.Err }
 
+// ProbeLocks takes a lock in a directory that is meant as Source.LockDir is, and gives
+// it back. It returns the directory, and a *LockError if no lock can be had there. It
+// waits for nobody but another ProbeLocks, and ends with ctx.
+func ProbeLocks(ctx context.Context, dir string) (string, error) {
+	locks := fileLocks{dir}
+	dir, err := locks.directory()
+	if err != nil {
+		return dir, &LockError{Path: dir, Err: err}
+	}
+	unlock, err := locks.Lock(ctx, "probe")
+	if err != nil {
+		return dir, err
+	}
+	unlock()
+	return dir, nil
+}
+
 // A locker has locks, each of which one can hold at a time.
 type locker interface {
 	Lock(ctx context.Context, name string) (unlock func(), err error)

@@ -134,3 +134,21 @@ func TestLockFileIsNew(t *testing.T) {
 		t.Errorf("%v, %v", info, err)
 	}
 }
+
+// TestProbeLocks: it says where the locks are, or why none can be had, and never waits
+// for a login.
+func TestProbeLocks(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "locks")
+	for range 2 {
+		if got, err := ProbeLocks(t.Context(), dir); err != nil || got != dir {
+			t.Errorf("%s, %v", got, err)
+		}
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ProbeLocks(t.Context(), dir)
+	if locked, ok := errors.AsType[*LockError](err); !ok || locked.Path != dir || got != dir {
+		t.Errorf("where others may write: %s, %v", got, err)
+	}
+}

@@ -22,10 +22,15 @@ import (
 func (o *options) keyFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.clientAuth, "client-auth", "", "`METHOD` of client authentication: none, client_secret_basic, client_secret_post, client_secret_jwt, "+
 		"private_key_jwt, tls_client_auth or self_signed_tls_client_auth; default: what fits the secret, key or certificate and the provider")
-	f.StringVar(&o.clientKey, "client-key", "", "`FILE` with the private key of the client (PEM or JWK)")
+	o.certificateFlags(f)
 	f.StringVar(&o.clientKeyID, "client-key-id", "", "`ID` of that key at the provider (kid); default: that of a JWK")
-	f.StringVar(&o.clientCert, "client-cert", "", "`FILE` with the TLS certificate of the client (PEM); its key is in there too, or that of --client-key")
 	f.BoolVar(&o.dpop, "dpop", false, "bind the tokens to a key of this login, so that they are of no use without it (RFC 9449)")
+}
+
+// certificateFlags name files that prove who the client is.
+func (o *options) certificateFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.clientKey, "client-key", "", "`FILE` with the private key of the client (PEM or JWK)")
+	f.StringVar(&o.clientCert, "client-cert", "", "`FILE` with the TLS certificate of the client (PEM); its key is in there too, or that of --client-key")
 }
 
 // withFiles returns a profile with the files and the provider that flags name in
@@ -43,6 +48,7 @@ func (o *options) withFiles(profile store.Profile) store.Profile {
 func (p *program) reach(ctx context.Context, o *options, client *grant.Client, profile store.Profile) error {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{}
+	transport.Proxy, transport.OnProxyConnectResponse = viaProxy, checkProxy
 	if profile.CACert != "" {
 		roots, err := p.readCertificates(ctx, profile.CACert)
 		if err != nil {

@@ -11,12 +11,15 @@ import (
 // What differs from one run to the next, and what stands for it in a script. The order
 // matters.
 var varying = []struct{ pattern, stand string }{
+	{`oauth-login [0-9]\S* (\([0-9a-f]+\) )?\S+/\S+ go\S+`, "oauth-login <version>"},
+	{`::1 (can be listened on|cannot be listened on, which \S+ does not need)`, "::1 <is there or not>"},
 	{`https?://\S+/authorize\?\S+`, "<page>"},
 	{`\b127\.0\.0\.1:[0-9]+`, "127.0.0.1:<port>"},
 	{`\[::1\]:[0-9]+`, "[::1]:<port>"},
 	{`[0-9.]+ ms\b`, "<n> ms"},
 	{`([0-9]{4}-[0-9]{2}-[0-9]{2} )?[0-9]{2}:[0-9]{2}:[0-9]{2}`, "<time>"},
 	{`user-[0-9a-f]{16}`, "<user>"},
+	{`(?m)by [0-9]s$`, "by <n>s"},
 }
 
 // compareLines: compare stdout|stderr FILE: what the last command has said there has

@@ -106,7 +106,7 @@ func (p *program) offerValues(root *cobra.Command, o *options) {
 // verbWords are the arguments of verbs. 'exec' wants a command and 'help' a verb,
 // which shells and cobra know.
 var verbWords = map[string][]cobra.Completion{
-	"login": nil, "token": nil, "status": nil, "userinfo": nil, "logout": nil, "demo": nil, "version": nil,
+	"login": nil, "token": nil, "status": nil, "userinfo": nil, "logout": nil, "doctor": nil, "demo": nil, "version": nil,
 	"completion":        completionShells,
 	"git-credential":    {"get", "store", "erase"},
 	"docker-credential": {"get", "store", "erase", "list"},

@@ -86,7 +86,18 @@ var faults = map[string]func(*issuer.Options){
 			doc["issuer"] = strings.Replace(doc["issuer"].(string), "/TENANT/", "/11111111-2222-3333-4444-555555555555/", 1)
 		}
 	},
-	"nonces": func(o *issuer.Options) { o.DPoPNonce = true },
+	"nothing": func(o *issuer.Options) {
+		o.Wrap = func(http.Handler) http.Handler { return http.HandlerFunc(http.NotFound) }
+	},
+	"no-pkce": func(o *issuer.Options) { o.Metadata = without("code_challenge_methods_supported") },
+	"no-iss":  func(o *issuer.Options) { o.Metadata = without("authorization_response_iss_parameter_supported") },
+	"no-keys": func(o *issuer.Options) {
+		o.Metadata = func(doc map[string]any) { doc["jwks_uri"] = doc["issuer"].(string) + "/no-keys" }
+	},
+	"clock-10m":  clock(10*time.Minute, 0),
+	"clock-1m":   clock(-time.Minute, 0),
+	"from-cache": clock(-time.Hour, time.Hour), // the answer is an hour old and says so
+	"nonces":     func(o *issuer.Options) { o.DPoPNonce = true },
 	"no-dpop": func(o *issuer.Options) {
 		o.Wrap = func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -217,6 +228,21 @@ var faults = map[string]func(*issuer.Options){
 			return 400, map[string]any{"error": "invalid_grant", "error_description": "no \x1b[31mred\x1b[0m here"}
 		}
 	},
+}
+
+// clock has answers say that they are of another time, and how old they are.
+func clock(off, age time.Duration) func(o *issuer.Options) {
+	return func(o *issuer.Options) {
+		o.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Date", time.Now().Add(off).UTC().Format(http.TimeFormat))
+				if age > 0 {
+					w.Header().Set("Age", fmt.Sprint(int(age.Seconds())))
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
+	}
 }
 
 // onDevice is a person with another device, who signs in before the first one asks;

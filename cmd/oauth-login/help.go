@@ -28,7 +28,7 @@ type helpGroup struct {
 var verbGroups = []helpGroup{
 	{"Logins", []string{"login", "status", "userinfo", "logout"}},
 	{"Tokens", []string{"token", "exec", "git-credential", "docker-credential"}},
-	{"More", []string{"providers", "demo", "completion", "help", "version"}},
+	{"More", []string{"doctor", "providers", "demo", "completion", "help", "version"}},
 }
 
 // flagGroups are the flags of all verbs.

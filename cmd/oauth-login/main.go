@@ -90,6 +90,7 @@ type program struct {
 	out, err io.Writer
 	getenv   func(string) string
 	keychain store.Store
+	opening  sync.Mutex                  // guards stores
 	stores   map[store.Place]store.Store // the others that were opened
 	profiles store.Profiles
 	metadata store.MetadataCache

@@ -86,7 +86,7 @@ func (o *options) selectFlags(f *pflag.FlagSet) {
 // loginFlags are the flags of a sign-in.
 func (o *options) loginFlags(f *pflag.FlagSet) {
 	o.selectFlags(f)
-	f.StringVar(&o.provider, "provider", "", "`NAME` of a provider whose ways are known: github, google, microsoft ...; see 'oauth-login providers'")
+	o.providerFlag(f)
 	f.StringVar(&o.clientSecretFile, "client-secret-file", "", "`FILE` that holds the client secret, or the JSON file of Google's console; - reads standard input")
 	o.keyFlags(f)
 	f.StringArrayVar(&o.scopes, "scope", nil, "`SCOPE` to ask for, repeatable; default: openid, email and offline_access where offered")
@@ -109,14 +109,27 @@ func (o *options) loginFlags(f *pflag.FlagSet) {
 
 // receiverFlags say where the browser comes from and goes to.
 func (o *options) receiverFlags(f *pflag.FlagSet) {
+	o.redirectFlags(f)
+	f.BoolVar(&o.device, "device", false, "sign in with a browser on another device: show a code to type in there")
+	o.browserFlag(f)
+	f.BoolVar(&o.noBrowser, "no-browser", false, "open no browser, only print the URL")
+	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait for the person; 0 waits until interrupted")
+}
+
+// redirectFlags say where the browser goes to.
+func (o *options) redirectFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.ports, "port", anyPort, "`PORT` to listen on, or several in order of preference: 8000,18000; 0 is any")
 	f.StringVar(&o.redirectHost, "redirect-host", defaultRedirectHost, "`HOST` of the redirect URI: 127.0.0.1, localhost or [::1]")
 	f.StringVar(&o.callbackPath, "callback-path", defaultCallbackPath, "`PATH` of the redirect URI")
 	f.StringVar(&o.redirectURI, "redirect-uri", "", "exact redirect `URI`, in place of --redirect-host, --port and --callback-path")
-	f.BoolVar(&o.device, "device", false, "sign in with a browser on another device: show a code to type in there")
+}
+
+func (o *options) browserFlag(f *pflag.FlagSet) {
 	f.StringVar(&o.browser, "browser", "", "`COMMAND` that opens the browser; %s stands for the URL")
-	f.BoolVar(&o.noBrowser, "no-browser", false, "open no browser, only print the URL")
-	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait for the person; 0 waits until interrupted")
+}
+
+func (o *options) providerFlag(f *pflag.FlagSet) {
+	f.StringVar(&o.provider, "provider", "", "`NAME` of a provider whose ways are known: github, google, microsoft ...; see 'oauth-login providers'")
 }
 
 func (o *options) tokenFlags(f *pflag.FlagSet) {
@@ -131,12 +144,12 @@ func (o *options) logoutFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.all, "all", false, "every login of yours; asks at the terminal first")
 	f.BoolVar(&o.yes, "yes", false, "do not ask, with --all")
 	f.BoolVar(&o.endSession, "end-session", false, "sign out at the provider too, with the browser")
-	f.StringVar(&o.browser, "browser", "", "`COMMAND` that opens the browser; %s stands for the URL")
+	o.browserFlag(f)
 	f.BoolVar(&o.noBrowser, "no-browser", false, "open no browser, only print the URL")
 }
 
 func (o *options) demoFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.browser, "browser", "", "`COMMAND` that opens the browser; %s stands for the URL")
+	o.browserFlag(f)
 	f.BoolVar(&o.noBrowser, "no-browser", false, "open no browser: the demo plays its part")
 	f.DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait for the person")
 }

@@ -150,7 +150,7 @@ again. Every step says what happens.`,
 		RunE: func(c *cobra.Command, _ []string) error { return p.demo(c.Context(), o) },
 	}
 	o.demoFlags(demo.Flags())
-	return []*cobra.Command{login, token, p.execCommand(o), status, userinfo, logout, p.gitCommand(o), p.dockerCommand(o), p.providersVerb(o), demo, p.completionCommand(), p.versionVerb(o)}
+	return []*cobra.Command{login, token, p.execCommand(o), status, userinfo, logout, p.gitCommand(o), p.dockerCommand(o), p.doctorVerb(o), p.providersVerb(o), demo, p.completionCommand(), p.versionVerb(o)}
 }
 
 func (p *program) versionVerb(o *options) *cobra.Command {

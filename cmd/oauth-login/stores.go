@@ -82,6 +82,8 @@ func (p *program) storeOf(profile store.Profile) (store.Store, error) {
 // storeAt returns the store at a place, always the same one, so that a
 // passphrase is asked for once.
 func (p *program) storeAt(place store.Place) (store.Store, error) {
+	p.opening.Lock()
+	defer p.opening.Unlock()
 	if opened, ok := p.stores[place]; ok {
 		return opened, nil
 	}

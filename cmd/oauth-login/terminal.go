@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -39,8 +40,11 @@ func (p *program) say(format string, args ...any) {
 
 // screen is the terminal where people read standard error, nil where that leads
 // elsewhere.
-func (p *program) screen() *os.File {
-	if file, ok := p.err.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+func (p *program) screen() *os.File { return screenAt(p.err) }
+
+// screenAt is the same for another stream.
+func screenAt(stream io.Writer) *os.File {
+	if file, ok := stream.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		return file
 	}
 	return nil
@@ -48,9 +52,12 @@ func (p *program) screen() *os.File {
 
 // columns is how long a line of text may be, 0 where nobody reads it at a
 // terminal.
-func (p *program) columns() int {
+func (p *program) columns() int { return columnsAt(p.err) }
+
+// columnsAt is the same for another stream.
+func columnsAt(stream io.Writer) int {
 	const most = 80
-	terminal := p.screen()
+	terminal := screenAt(stream)
 	if terminal == nil {
 		return 0
 	}
