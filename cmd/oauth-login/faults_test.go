@@ -14,6 +14,21 @@ import (
 
 // The faults and other peculiarities of a provider that a script can ask for.
 var faults = map[string]func(*issuer.Options){
+	"other-redirects": func(o *issuer.Options) {
+		o.Clients = append(o.Clients, issuer.Client{ID: "other", RedirectURIs: []string{"http://localhost/back", "http://127.0.0.1/a/b"}})
+	},
+	"no-metadata": func(o *issuer.Options) {
+		o.Alg = "RS256" // what is signed with when nothing is said (OpenID Connect Core 1.0, section 2)
+		o.Wrap = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.Contains(r.URL.Path, "/.well-known/") {
+					w.WriteHeader(http.StatusNotFound)
+					return
+				}
+				next.ServeHTTP(w, r)
+			})
+		}
+	},
 	"short-lived": func(o *issuer.Options) { o.AccessTokenTTL = time.Second },
 	"fewer-scopes": func(o *issuer.Options) {
 		o.Token = func(_ *http.Request, status int, body map[string]any) (int, map[string]any) {

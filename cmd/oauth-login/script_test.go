@@ -160,6 +160,7 @@ func TestScripts(t *testing.T) {
 			"soon":          checkHaste,
 			"opened":        checkOpened,
 			"busy":          occupyPort,
+			"free":          findPort,
 			"expire":        func(*testscript.TestScript, bool, []string) { time.Sleep(time.Second) }, // of short-lived
 			"count":         countRequests,
 			"forget":        func(ts *testscript.TestScript, _ bool, _ []string) { running(ts).ForgetClients() },
@@ -309,6 +310,16 @@ func checkOpened(ts *testscript.TestScript, _ bool, args []string) {
 	if got := u.Query().Get("note"); got != args[0] {
 		ts.Fatalf("the note is %q", got)
 	}
+}
+
+// findPort sets FREE to a port that nobody listens on.
+func findPort(ts *testscript.TestScript, _ bool, _ []string) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	ts.Check(err)
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	ts.Check(err)
+	ts.Check(listener.Close())
+	ts.Setenv("FREE", port)
 }
 
 // occupyPort listens on a port and sets BUSY to it.
