@@ -53,6 +53,7 @@
 package issuertest
 
 import (
+	"crypto"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -82,6 +83,9 @@ type Options struct {
 	// ClientID and ClientSecret are those of the one client. Default: "test-client",
 	// which has no secret. A secret is sent as client_secret_basic.
 	ClientID, ClientSecret string
+	// ClientKey is the public key of a client with private_key_jwt: RSA, P-256 or
+	// Ed25519. nil: it has none.
+	ClientKey crypto.PublicKey
 	// RedirectURIs are compared as strings, but for the port on a loopback host (RFC
 	// 8252, section 7.3); default: the path /callback on each of those.
 	RedirectURIs []string
@@ -196,7 +200,7 @@ func Start(opts *Options) (*Issuer, error) {
 func (o *Options) internal(certificate *tls.Certificate) *issuer.Options {
 	return &issuer.Options{
 		Clients: []issuer.Client{{
-			ID: o.ClientID, Secret: o.ClientSecret, RedirectURIs: o.RedirectURIs, DPoPBound: o.RequireDPoP,
+			ID: o.ClientID, Secret: o.ClientSecret, Key: o.ClientKey, RedirectURIs: o.RedirectURIs, DPoPBound: o.RequireDPoP,
 		}},
 		OpenRegistration:  o.OpenRegistration,
 		Scopes:            o.Scopes,
@@ -213,12 +217,17 @@ func (o *Options) internal(certificate *tls.Certificate) *issuer.Options {
 	}
 }
 
-// metadata names the one way in which a client with a secret authenticates.
+// metadata names the one way in which a client with a secret or a key authenticates.
 func (o *Options) metadata(doc map[string]any) {
-	if o.ClientSecret == "" {
+	var methods []string
+	switch {
+	case o.ClientKey != nil:
+		methods = []string{"private_key_jwt"}
+	case o.ClientSecret != "":
+		methods = []string{"client_secret_basic"}
+	default:
 		return
 	}
-	methods := []string{"client_secret_basic"}
 	if o.OpenRegistration {
 		methods = append(methods, "none")
 	}

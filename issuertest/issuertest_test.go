@@ -2,6 +2,9 @@ package issuertest_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -221,6 +224,23 @@ func TestTLS(t *testing.T) {
 	}
 	if _, err := trusting.Userinfo(t.Context(), token); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestFAPI2: a program that demands all of the FAPI 2.0 Security Profile can be
+// tested, too.
+func TestFAPI2(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	iss := issuertest.NewWith(t, &issuertest.Options{TLS: true, RequireDPoP: true, DPoPNonce: true, RequirePAR: true, ClientKey: key.Public()})
+	client := &grant.Client{
+		Issuer: iss.URL, ClientID: iss.ClientID, Scopes: []string{"openid"}, HTTPClient: iss.HTTPClient(),
+		FAPI2: true, DPoPBoundAccessTokens: true, Key: key,
+	}
+	if token := mustLogin(t, iss, client); token.TokenType != "dpop" || iss.LastAuthorization().Get("dpop_jkt") != token.DPoP.Thumbprint() {
+		t.Errorf("the token is a %s token, of the request %v", token.TokenType, iss.LastAuthorization())
 	}
 }
 
