@@ -3,6 +3,7 @@ package e2e
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -12,8 +13,8 @@ import (
 	"github.com/godbus/dbus/v5"
 )
 
-// TestSpeedOfToken holds the token of a login that needs no refresh against a program that does nothing but read its item: in what they
-// ask the keychain, and in time, side by side. The times are printed; what they may be depends on the machine.
+// TestSpeedOfToken holds the token of a login that needs no refresh against programs that do nothing but read its item: one with
+// go-keyring, and one with as few calls as there are. The calls are counted; the times are printed, side by side.
 func TestSpeedOfToken(t *testing.T) {
 	p := startProvider(t, providerConfig{AlwaysRefresh: true})
 	k := startKeyring(t)
@@ -23,46 +24,84 @@ func TestSpeedOfToken(t *testing.T) {
 	running.wait(t).expect(t, exitDone)
 
 	dir := t.TempDir()
-	token := buildSmall(t, dir, "..", "./cmd/oauth-login")
-	bare := buildSmall(t, dir, ".", "./bare")
 	name := sha256.Sum256([]byte("oauth-login/1\n" + p.Issuer + "\nnative\n"))
-	runs := []func() *exec.Cmd{
-		func() *exec.Cmd { return exec.Command(token, "token") },
-		func() *exec.Cmd { return exec.Command(bare, "oauth-login", hex.EncodeToString(name[:16])+".a.0") },
-	}
-	var asked [2]int
-	times := [2][]time.Duration{}
+	item := hex.EncodeToString(name[:16]) + ".a.0"
+	race := newRace(k.env(),
+		[]string{buildSmall(t, dir, "..", "./cmd/oauth-login"), "token"},
+		[]string{buildSmall(t, dir, ".", "./bare"), "oauth-login", item},
+		[]string{buildSmall(t, dir, ".", "./barest"), "oauth-login", item})
 	calls := k.listen(t)
-	for round := range 101 {
-		for i, run := range runs {
-			cmd := run()
-			cmd.Env = k.env()
-			start := time.Now()
-			out, err := cmd.Output()
-			times[i] = append(times[i], time.Since(start))
-			if err != nil || len(out) < 2 {
-				t.Fatalf("%v: %d bytes, %v", cmd.Args, len(out), err)
-			}
-			if n := calls(); round == 1 { // in the first, the keychain may still hear of the sign-in
+	asked := make([]int, len(race.runs))
+	for round := range 2 { // in the first, the keychain may still hear of the sign-in
+		for i := range race.runs {
+			race.run(t, i)
+			if n := calls(); round == 1 {
 				asked[i] = n
 			}
 		}
 	}
-	for _, of := range times {
-		slices.Sort(of)
+	race.rounds(t, 100)
+	t.Logf("token: %v and %d calls; go-keyring alone: %v and %d calls; as few calls as there are: %v and %d calls",
+		race.median(0), asked[0], race.median(1), asked[1], race.median(2), asked[2])
+	t.Logf("ratio to go-keyring alone %.2f, to as few calls as there are %.2f", race.ratio(0, 1), race.ratio(0, 2))
+	if asked[0] > asked[2]+2 { // whether it may be asked at all, and that it need not keep the session
+		t.Errorf("token makes %d calls of the Secret Service, and a program that reads one item can do with %d", asked[0], asked[2])
 	}
-	median := func(i int) time.Duration { return times[i][len(times[i])/2].Round(10 * time.Microsecond) }
-	ratio := float64(median(0)) / float64(median(1))
-	t.Logf("token: %v and %d calls; only the keychain: %v and %d calls; ratio %.2f", median(0), asked[0], median(1), asked[1], ratio)
-	if asked[0] != asked[1]+1 { // the look whether it may be asked at all
-		t.Errorf("token makes %d calls of the Secret Service, and a program that reads one item makes %d", asked[0], asked[1])
-	}
-	if ratio > 3 {
-		t.Errorf("token takes %.1f times as long as a program that reads one item", ratio)
+	if ratio := race.ratio(0, 1); ratio > 1.3 {
+		t.Errorf("token takes %.2f times as long as a program that reads one item with go-keyring", ratio)
 	}
 }
 
-// buildSmall builds a program as it is released.
+// A race runs programs in turn, so that what slows the machine down slows down all of them.
+type race struct {
+	env   []string
+	runs  [][]string
+	times [][]time.Duration
+}
+
+func newRace(env []string, runs ...[]string) *race {
+	return &race{env: env, runs: runs, times: make([][]time.Duration, len(runs))}
+}
+
+func (r *race) run(t *testing.T, i int) time.Duration {
+	t.Helper()
+	cmd := exec.Command(r.runs[i][0], r.runs[i][1:]...)
+	cmd.Env = r.env
+	start := time.Now()
+	out, err := cmd.Output()
+	took := time.Since(start)
+	if err != nil || len(out) < 2 {
+		t.Fatalf("%v: %d bytes, %v", cmd.Args, len(out), err)
+	}
+	return took
+}
+
+func (r *race) rounds(t *testing.T, n int) {
+	t.Helper()
+	for range n {
+		for i := range r.runs {
+			r.times[i] = append(r.times[i], r.run(t, i))
+		}
+	}
+}
+
+func (r *race) median(i int) time.Duration {
+	times := slices.Sorted(slices.Values(r.times[i]))
+	return times[len(times)/2].Round(10 * time.Microsecond)
+}
+
+// ratio is the median of the ratios of each round.
+func (r *race) ratio(i, to int) float64 {
+	var ratios []float64
+	for n := range r.times[i] {
+		ratios = append(ratios, float64(r.times[i][n])/float64(r.times[to][n]))
+	}
+	slices.Sort(ratios)
+	return ratios[len(ratios)/2]
+}
+
+// buildSmall builds a program as it is released. It is written once more, as an installer would do: what the linker has written through
+// a mapping starts more slowly.
 func buildSmall(t *testing.T, to, module, pkg string) (path string) {
 	t.Helper()
 	path = filepath.Join(to, filepath.Base(pkg))
@@ -71,6 +110,16 @@ func buildSmall(t *testing.T, to, module, pkg string) (path string) {
 	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
+	}
+	data, err := os.ReadFile(path)
+	if err == nil {
+		err = os.Remove(path)
+	}
+	if err == nil {
+		err = os.WriteFile(path, data, 0o700)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
 }

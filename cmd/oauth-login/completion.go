@@ -95,9 +95,10 @@ func isCompletion(args []string) bool {
 func (p *program) offerValues(root *cobra.Command, o *options) {
 	root.PersistentPreRunE = nil // what is wrong in the environment is said when the command is run
 	p.offerFlags(root, o)
+	arguments := verbWords()
 	for _, verb := range root.Commands() {
 		p.offerFlags(verb, o)
-		if words, ok := verbWords[verb.Name()]; ok {
+		if words, ok := arguments[verb.Name()]; ok {
 			verb.ValidArgsFunction = oneWord(words)
 		}
 	}
@@ -105,11 +106,13 @@ func (p *program) offerValues(root *cobra.Command, o *options) {
 
 // verbWords are the arguments of verbs. 'exec' wants a command and 'help' a verb,
 // which shells and cobra know.
-var verbWords = map[string][]cobra.Completion{
-	"login": nil, "token": nil, "status": nil, "userinfo": nil, "logout": nil, "doctor": nil, "demo": nil, "version": nil,
-	"completion":        completionShells,
-	"git-credential":    {"get", "store", "erase"},
-	"docker-credential": {"get", "store", "erase", "list"},
+func verbWords() map[string][]cobra.Completion {
+	return map[string][]cobra.Completion{
+		"login": nil, "token": nil, "status": nil, "userinfo": nil, "logout": nil, "doctor": nil, "demo": nil, "version": nil,
+		"completion":        completionShells,
+		"git-credential":    {"get", "store", "erase"},
+		"docker-credential": {"get", "store", "erase", "list"},
+	}
 }
 
 func oneWord(words []cobra.Completion) cobra.CompletionFunc {
@@ -123,20 +126,22 @@ func oneWord(words []cobra.Completion) cobra.CompletionFunc {
 
 // flagValues are the values of flags, with what they mean where that is not plain.
 // nil is for a word that nobody can guess and that is no file.
-var flagValues = map[string][]cobra.Completion{
-	"output":        {outputText, outputJSON},
-	"events":        {eventsJSON},
-	"store":         {keychainStore, encryptedStore, noStore + "\tprint the token, save nothing"},
-	"format":        {formatRaw + "\tthe token", formatHeader + "\tAuthorization: Bearer TOKEN", formatCurl + "\tfor curl --config -", formatEnv + "\tfor eval in a shell", formatJSON, formatExecCredential + "\tfor kubectl"},
-	"client-auth":   {"none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"},
-	"response-mode": {"query", "form_post", "jwt\tquery, signed", "form_post.jwt\tform_post, signed"},
-	"prompt":        {"login\tsign in again", "consent\tallow again", "select_account\tchoose an account", "none\task nothing"},
-	"redirect-host": {"127.0.0.1", "localhost", "[::1]"},
-	"scope":         {"openid", "email", "profile", "offline_access\tstay signed in"},
+func flagValues() map[string][]cobra.Completion {
+	return map[string][]cobra.Completion{
+		"output":        {outputText, outputJSON},
+		"events":        {eventsJSON},
+		"store":         {keychainStore, encryptedStore, noStore + "\tprint the token, save nothing"},
+		"format":        {formatRaw + "\tthe token", formatHeader + "\tAuthorization: Bearer TOKEN", formatCurl + "\tfor curl --config -", formatEnv + "\tfor eval in a shell", formatJSON, formatExecCredential + "\tfor kubectl"},
+		"client-auth":   {"none", "client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"},
+		"response-mode": {"query", "form_post", "jwt\tquery, signed", "form_post.jwt\tform_post, signed"},
+		"prompt":        {"login\tsign in again", "consent\tallow again", "select_account\tchoose an account", "none\task nothing"},
+		"redirect-host": {"127.0.0.1", "localhost", "[::1]"},
+		"scope":         {"openid", "email", "profile", "offline_access\tstay signed in"},
 
-	"client-key-id": nil, "audience": nil, "resource": nil, "expect-user": nil, "login-hint": nil, "max-age": nil, "acr-values": nil,
-	"auth-param": nil, "token-param": nil, "authorization-endpoint": nil, "token-endpoint": nil, "jwks-uri": nil, "port": nil,
-	"callback-path": nil, "redirect-uri": nil, "timeout": nil, "http-timeout": nil, "min-ttl": nil, "env": nil, "for-host": nil, "username": nil,
+		"client-key-id": nil, "audience": nil, "resource": nil, "expect-user": nil, "login-hint": nil, "max-age": nil, "acr-values": nil,
+		"auth-param": nil, "token-param": nil, "authorization-endpoint": nil, "token-endpoint": nil, "jwks-uri": nil, "port": nil,
+		"callback-path": nil, "redirect-uri": nil, "timeout": nil, "http-timeout": nil, "min-ttl": nil, "env": nil, "for-host": nil, "username": nil,
+	}
 }
 
 func (p *program) offerFlags(c *cobra.Command, o *options) {
@@ -145,7 +150,7 @@ func (p *program) offerFlags(c *cobra.Command, o *options) {
 			_ = c.RegisterFlagCompletionFunc(name, choose) // there is such a flag, and once
 		}
 	}
-	for name, values := range flagValues {
+	for name, values := range flagValues() {
 		offer(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveKeepOrder))
 	}
 	offer("provider", offerPresets)

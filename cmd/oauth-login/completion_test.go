@@ -128,7 +128,7 @@ func TestCompletionNamesWhatVerbsTake(t *testing.T) {
 		},
 		"store": func(o *options, value string) error { o.store = value; _, err := o.place(store.Place{}); return err },
 	} {
-		for _, completion := range flagValues[flag] {
+		for _, completion := range flagValues()[flag] {
 			value, _, _ := strings.Cut(completion, "\t")
 			o := &options{variable: "X", given: func(string) bool { return value == formatExecCredential }}
 			if err := check(o, value); err != nil {

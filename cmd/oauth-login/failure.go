@@ -26,10 +26,12 @@ const (
 	exitInterrupted      = 130
 )
 
-var exitNames = map[int]string{
-	exitFailure: "failure", exitUsage: "usage", exitLoginRequired: "login_required", exitRefused: "refused",
-	exitTimeout: "timeout", exitStoreUnavailable: "store_unavailable", exitInterrupted: "interrupted",
-	exitNotExecutable: "not_executable", exitNotFound: "not_found",
+func exitNames() map[int]string {
+	return map[int]string{
+		exitFailure: "failure", exitUsage: "usage", exitLoginRequired: "login_required", exitRefused: "refused",
+		exitTimeout: "timeout", exitStoreUnavailable: "store_unavailable", exitInterrupted: "interrupted",
+		exitNotExecutable: "not_executable", exitNotFound: "not_found",
+	}
 }
 
 // A failure is an error as the person sees it: what happened, and what to do.
@@ -66,7 +68,7 @@ func describe(ctx context.Context, err error) failure {
 	if code == exitInterrupted {
 		text = "interrupted"
 	}
-	f := failure{code: code, name: exitNames[code], text: text, hints: hints}
+	f := failure{code: code, name: exitNames()[code], text: text, hints: hints}
 	if e, ok := errors.AsType[*unsavedToken](err); ok {
 		f.token = e.token
 	}

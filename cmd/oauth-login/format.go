@@ -80,11 +80,9 @@ func (p *program) checkFormat(o *options) error {
 	return nil
 }
 
-// variableName is what every shell takes for the name of a variable.
-var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
 func (o *options) checkVariable() error {
-	if !variableName.MatchString(o.variable) {
+	// What every shell takes for the name of a variable.
+	if !regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`).MatchString(o.variable) {
 		return usageError("--env wants the name of an environment variable, not "+quoted(o.variable), "for example --env OAUTH_TOKEN")
 	}
 	return nil

@@ -131,16 +131,14 @@ func (r *gitRequest) set(name, value string) {
 
 // The schemes of a challenge (RFC 9110, section 11.6.1), which may stand behind
 // another one.
-var (
-	basicChallenge  = regexp.MustCompile(`(?i)(^|, *)Basic( |$)`)
-	bearerChallenge = regexp.MustCompile(`(?i)(^|, *)Bearer( |,|$)`)
-)
+func basicChallenge() *regexp.Regexp  { return regexp.MustCompile(`(?i)(^|, *)Basic( |$)`) }
+func bearerChallenge() *regexp.Regexp { return regexp.MustCompile(`(?i)(^|, *)Bearer( |,|$)`) }
 
 // wantsBearer reports whether the token is to go as what it is (RFC 6750, section
 // 2.1). Most servers take it as a password, and some of them take it no other way.
 func (r *gitRequest) wantsBearer() bool {
-	return r.authtype && slices.ContainsFunc(r.challenges, bearerChallenge.MatchString) &&
-		!slices.ContainsFunc(r.challenges, basicChallenge.MatchString)
+	return r.authtype && slices.ContainsFunc(r.challenges, bearerChallenge().MatchString) &&
+		!slices.ContainsFunc(r.challenges, basicChallenge().MatchString)
 }
 
 func (p *program) answerGit(ctx context.Context, o *options, request *gitRequest) error {

@@ -44,16 +44,18 @@ var flagGroups = []helpGroup{
 }
 
 // verbExamples are for verbs whose text has none.
-var verbExamples = map[string]string{
-	"login": `  oauth-login --issuer https://issuer.example --client-id my-cli
+func verbExamples() map[string]string {
+	return map[string]string{
+		"login": `  oauth-login --issuer https://issuer.example --client-id my-cli
   oauth-login --issuer https://issuer.example --client-id my-cli --device
   oauth-login --issuer https://issuer.example --client-id my-cli --profile work`,
-	"providers": `  oauth-login providers github
+		"providers": `  oauth-login providers github
   oauth-login --provider github --client-id ID --client-secret-file FILE`,
-	"status":   "  oauth-login status --output json",
-	"userinfo": "  oauth-login userinfo --profile work",
-	"logout": `  oauth-login logout --profile work
+		"status":   "  oauth-login status --output json",
+		"userinfo": "  oauth-login userinfo --profile work",
+		"logout": `  oauth-login logout --profile work
   oauth-login logout --all --yes`,
+	}
 }
 
 const defaultsHelp = `The default of each flag is in an environment variable, where that is set:
@@ -80,7 +82,7 @@ func helpPage(c *cobra.Command) string {
 		b.WriteString("\n" + defaultsHelp + "\n\n" + exitHelp + "\n\n" + moreHelp + "\n")
 		return b.String()
 	}
-	if examples := verbExamples[c.Name()]; examples != "" {
+	if examples := verbExamples()[c.Name()]; examples != "" {
 		b.WriteString("\nExamples:\n" + examples + "\n")
 	}
 	b.WriteString("\nUsage:\n" + hanging("  "+c.UseLine(), 4))

@@ -25,14 +25,14 @@ import (
 // nothing to anybody else.
 
 // shownNames are the parameters and members whose values are shown.
-var shownNames = strings.Fields(`
+const shownNames = `
 	access_type active acr_values application_type audience authorization_details_types claims_locales client_assertion_type client_id
 	client_id_issued_at client_name client_secret_expires_at code_challenge_method correlation_id display dpop_bound_access_tokens error
 	error_codes error_description expires_in grant_type grant_types hd id_token_signed_response_alg interval max_age prompt
 	refresh_expires_in refresh_token_expires_in request_object_signing_alg resource_name response_mode response_type response_types scope
 	software_id software_version timestamp token_endpoint_auth_method token_endpoint_auth_signing_alg token_type token_type_hint trace_id
 	ui_locales userinfo_signed_response_alg
-	alg crv enc kid kty use`)
+	alg crv enc kid kty use`
 
 // addressNames are those with URLs, of which the query is not shown but for the names
 // above.
@@ -40,12 +40,15 @@ var addressNames = []string{"authorization_servers", "iss", "issuer", "resource"
 
 // randomNames are secrets that nobody can guess; guessableNames those that somebody
 // might.
-var (
-	randomNames = strings.Fields(`
+const (
+	randomNames = `
 		access_token actor_token assertion client_assertion code code_challenge code_verifier device_code id_token id_token_hint nonce
-		refresh_token registration_access_token request request_uri response session_state state subject_token token`)
-	guessableNames = strings.Fields("client_secret login_hint logout_hint password user_code")
+		refresh_token registration_access_token request request_uri response session_state state subject_token token`
+	guessableNames = "client_secret login_hint logout_hint password user_code"
 )
+
+// isWord reports whether a name is among those that stand in a text.
+func isWord(names, name string) bool { return slices.Contains(strings.Fields(names), name) }
 
 const (
 	longEnough  = 20  // bytes of a secret that cannot be guessed
@@ -81,11 +84,11 @@ func (r *redactor) value(name, value string) string {
 }
 
 func isShown(name string) bool {
-	return slices.Contains(shownNames, name) || strings.HasSuffix(name, "_supported")
+	return isWord(shownNames, name) || strings.HasSuffix(name, "_supported")
 }
 
 func isAddress(name string) bool {
-	if slices.Contains(randomNames, name) || name == "verification_uri_complete" {
+	if isWord(randomNames, name) || name == "verification_uri_complete" {
 		return false
 	}
 	for _, suffix := range []string{"_endpoint", "_uri", "_uris", "_url"} {
@@ -98,7 +101,7 @@ func isAddress(name string) bool {
 
 // hide returns what stands for a value.
 func (r *redactor) hide(name, value string) string {
-	random := slices.Contains(randomNames, name)
+	random := isWord(randomNames, name)
 	fingerprint := ""
 	if random && len(value) >= longEnough {
 		sum := sha256.Sum256([]byte(value))
@@ -108,7 +111,7 @@ func (r *redactor) hide(name, value string) string {
 		mac.Write([]byte(value))
 		fingerprint = "hidden:" + hex.EncodeToString(mac.Sum(nil)[:4])
 	}
-	if random || slices.Contains(guessableNames, name) {
+	if random || isWord(guessableNames, name) {
 		r.remember(value, fingerprint)
 	}
 	return fingerprint

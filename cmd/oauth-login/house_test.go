@@ -90,13 +90,7 @@ func TestCommandCarriesNoTestCode(t *testing.T) {
 // breaks this is seldom a feature: code that looks methods up by name, such as
 // html/template, makes the linker keep all methods of everything.
 func TestSize(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "oauth-login")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, module+"/cmd/oauth-login")
-	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	info, err := os.Stat(binary)
+	info, err := os.Stat(buildCommand(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,4 +119,16 @@ func TestNoGlobals(t *testing.T) {
 			}
 		}
 	}
+}
+
+// buildCommand builds the command as `make build` does.
+func buildCommand(t *testing.T) string {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), "oauth-login")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, module+"/cmd/oauth-login")
+	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return binary
 }

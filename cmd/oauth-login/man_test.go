@@ -53,7 +53,7 @@ func manualPage(root, verb *cobra.Command) string {
 		}
 	}
 	b.WriteString(".SH OPTIONS\n" + manualFlags(verb.Flags()))
-	if examples := verbExamples[verb.Name()]; examples != "" {
+	if examples := verbExamples()[verb.Name()]; examples != "" {
 		b.WriteString(".SH EXAMPLES\n" + manualText(examples))
 	}
 	b.WriteString(".SH ENVIRONMENT\n" + manualText(defaultsHelp) + ".SH EXIT STATUS\n" + manualText(exitHelp) + ".SH SEE ALSO\n")

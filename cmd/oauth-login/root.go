@@ -18,12 +18,12 @@ The three commands that most people need:
 
 No account yet? 'oauth-login demo' signs in to a provider of its own.`
 
-// commandFor builds the tree of verbs, as far as the arguments need it. Most of
-// the time that `version` takes is that of building the whole tree.
+// commandFor builds the tree of verbs, as far as the arguments need it: verbs that
+// programs call all day are quicker without the others.
 func (p *program) commandFor(args []string, o *options) *cobra.Command {
-	if len(args) > 0 && args[0] == "version" {
+	if verb := p.quickVerb(args, o); verb != nil {
 		root := p.bareCommand(o)
-		root.AddCommand(p.versionVerb(o))
+		root.AddCommand(verb)
 		return root
 	}
 	root := p.rootCommand(o)
@@ -31,6 +31,26 @@ func (p *program) commandFor(args []string, o *options) *cobra.Command {
 		p.offerValues(root, o)
 	}
 	return root
+}
+
+// quickVerb builds the verb that comes first, if it is one of those.
+func (p *program) quickVerb(args []string, o *options) *cobra.Command {
+	if len(args) == 0 {
+		return nil
+	}
+	switch args[0] {
+	case "version":
+		return p.versionVerb(o)
+	case "token":
+		return p.tokenVerb(o)
+	case "exec":
+		return p.execCommand(o)
+	case "git-credential":
+		return p.gitCommand(o)
+	case "docker-credential":
+		return p.dockerCommand(o)
+	}
+	return nil
 }
 
 // rootCommand builds the tree of verbs. Without a verb, the command signs in.
@@ -108,16 +128,6 @@ elsewhere ends up at may be pasted into the terminal.
 		RunE: signIn,
 	}
 	o.loginFlags(login.Flags())
-	token := &cobra.Command{
-		Use:   "token",
-		Short: "Print a valid access token",
-		Long:  tokenHelp,
-		Args:  noArguments,
-		RunE:  func(c *cobra.Command, _ []string) error { return p.token(c.Context(), o) },
-	}
-	o.selectFlags(token.Flags())
-	o.tokenFlags(token.Flags())
-	o.formatFlags(token.Flags())
 	status := &cobra.Command{
 		Use:   "status",
 		Short: "Show who is signed in where, until when, stored where",
@@ -150,7 +160,21 @@ again. Every step says what happens.`,
 		RunE: func(c *cobra.Command, _ []string) error { return p.demo(c.Context(), o) },
 	}
 	o.demoFlags(demo.Flags())
-	return []*cobra.Command{login, token, p.execCommand(o), status, userinfo, logout, p.gitCommand(o), p.dockerCommand(o), p.doctorVerb(o), p.providersVerb(o), demo, p.completionCommand(), p.versionVerb(o)}
+	return []*cobra.Command{login, p.tokenVerb(o), p.execCommand(o), status, userinfo, logout, p.gitCommand(o), p.dockerCommand(o), p.doctorVerb(o), p.providersVerb(o), demo, p.completionCommand(), p.versionVerb(o)}
+}
+
+func (p *program) tokenVerb(o *options) *cobra.Command {
+	token := &cobra.Command{
+		Use:   "token",
+		Short: "Print a valid access token",
+		Long:  tokenHelp,
+		Args:  noArguments,
+		RunE:  func(c *cobra.Command, _ []string) error { return p.token(c.Context(), o) },
+	}
+	o.selectFlags(token.Flags())
+	o.tokenFlags(token.Flags())
+	o.formatFlags(token.Flags())
+	return token
 }
 
 func (p *program) versionVerb(o *options) *cobra.Command {

@@ -2,16 +2,25 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
 )
 
-// TestVersionNeedsNoWholeTree: what is left out of the tree, so that `version` is
-// quick, must not be missed.
-func TestVersionNeedsNoWholeTree(t *testing.T) {
+// TestQuickVerbs: what is left out of the tree, so that a verb is quick, must not be
+// missed.
+func TestQuickVerbs(t *testing.T) {
 	for _, line := range []string{
+		"token --help", "token -h", "token more", "token --isuer x", "token --help --output json", "token --min-ttl=-1s", "token help",
+		"token --output yaml", "token --callback-path", "token --format x", "token --formt x", "token -x", "token --scope x", "token login",
+		"exec", "exec --help", "exec --env 1 -- x", "exec --ev x", "exec --no-browsr x", "git-credential", "git-credential --help", "git-credential get more",
+		"git-credential get --for-hst x", "docker-credential", "docker-credential -h", "docker-credential get more", "docker-credential gt",
 		"version", "version --output json", "version --help", "version -h", "version --verbose", "version more",
 		"version --issuer x", "version --output yaml", "version help", "version login",
 	} {
@@ -31,7 +40,7 @@ func answerOf(args []string, build func(p *program) *cobra.Command) string {
 	root := build(p)
 	root.SetArgs(args)
 	if err := root.Execute(); err != nil {
-		out.WriteString(err.Error())
+		fmt.Fprint(&out, describe(context.Background(), err))
 	}
 	return out.String()
 }
@@ -45,5 +54,32 @@ func TestEndsAtOnce(t *testing.T) {
 		if got := endsAtOnce(strings.Fields(line)); got != want {
 			t.Errorf("%q: %v", line, got)
 		}
+	}
+}
+
+// TestStartsWithoutPreparations: nothing of ours is computed before main that a verb
+// may not need. What a package allocates then is the same on every run.
+func TestStartsWithoutPreparations(t *testing.T) {
+	cmd := exec.Command(buildCommand(t), "version")
+	cmd.Env = append(cmd.Environ(), "GODEBUG=inittrace=1")
+	var trace bytes.Buffer
+	cmd.Stderr = &trace
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	prepared := regexp.MustCompile(`init (main|` + module + `\S*) @.* (\d+) allocs`)
+	packages := 0
+	for line := range strings.Lines(trace.String()) {
+		if strings.HasPrefix(line, "init ") {
+			packages++
+		}
+		if found := prepared.FindStringSubmatch(line); found != nil {
+			if n, _ := strconv.Atoi(found[2]); n > 25 { // errors and a few small maps
+				t.Errorf("%s allocates %d times before main", found[1], n)
+			}
+		}
+	}
+	if packages < 20 {
+		t.Errorf("the trace has %d packages:\n%s", packages, trace.String())
 	}
 }

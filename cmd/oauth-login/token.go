@@ -57,7 +57,9 @@ func (p *program) findToken(ctx context.Context, o *options) (*grant.Token, erro
 	if err != nil {
 		return nil, err
 	}
-	p.detail(o, "%s", lifetime(record.Token))
+	if o.verbose { // the time zone is in a file
+		p.detail(o, "%s", lifetime(record.Token))
+	}
 	if o.fresh(record.Token) {
 		return record.Token, nil
 	}
