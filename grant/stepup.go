@@ -2,6 +2,7 @@ package grant
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -20,6 +21,18 @@ type StepUp struct {
 	ACRValues string
 	// MaxAge is how many seconds ago the person may have signed in; nil: any time.
 	MaxAge *int
+}
+
+// LogValue returns what is demanded (RFC 9470, section 3), for a log.
+func (s *StepUp) LogValue() slog.Value {
+	if s == nil {
+		return slog.GroupValue()
+	}
+	attrs := []slog.Attr{slog.Any("scopes", s.Scopes), slog.String("acr_values", s.ACRValues)}
+	if s.MaxAge != nil {
+		attrs = append(attrs, slog.Int("max_age", *s.MaxAge))
+	}
+	return slog.GroupValue(attrs...)
 }
 
 // maxDemand bounds what an API can make a login ask for, in bytes.

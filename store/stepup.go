@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -29,6 +30,7 @@ func (t *transport) stepUp(req *http.Request, refusal *http.Response, token *gra
 	if demand == nil || t.source.Login == nil || !repeatable(req) {
 		return refusal, nil
 	}
+	t.source.log(req.Context(), slog.LevelInfo, "another login demanded", slog.Any("demand", demand))
 	keepBody(refusal) // the connection would not last as long as the person may take
 	better, err := t.source.stepUp(req.Context(), token, demand)
 	if ctxErr := req.Context().Err(); ctxErr != nil {
@@ -36,6 +38,7 @@ func (t *transport) stepUp(req *http.Request, refusal *http.Response, token *gra
 		return nil, ctxErr
 	}
 	if better == nil || err != nil || !t.source.Client.Meets(better, demand) {
+		t.source.log(req.Context(), slog.LevelWarn, "no login as it was demanded", slog.Any("error", err))
 		return refusal, nil
 	}
 	body, ok := bodyAgain(req)

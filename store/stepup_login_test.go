@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -88,6 +89,8 @@ func TestStepUpLoginThatFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			change(iss)
+			log := new(protocol)
+			client.Logger = log.logger(slog.LevelInfo)
 			resp, err := source.HTTPClient().Get(iss.API(issuertest.Demand{Scopes: []string{"admin"}}))
 			if err != nil {
 				t.Fatal(err)
@@ -98,6 +101,13 @@ func TestStepUpLoginThatFails(t *testing.T) {
 			}
 			if after, err := source.Token(t.Context()); err != nil || after.AccessToken != before.AccessToken {
 				t.Errorf("the login has changed, %v", err)
+			}
+			lines := log.lines(t)
+			if first, last := lines[0], lines[len(lines)-1]; first != "INFO another login demanded" || last != "WARN no login as it was demanded" {
+				t.Errorf("the log says %q", lines)
+			}
+			if !strings.Contains(log.text.String(), "demand.scopes=[admin]") {
+				t.Errorf("the log does not say what is demanded: %s", &log.text)
 			}
 		})
 	}
