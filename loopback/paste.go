@@ -48,7 +48,7 @@ func (r *Receiver) take(a *attempt, address string) error {
 		got.refusal = unposted()
 	}
 	if !a.settle(got) {
-		return errors.New("this login has its answer already")
+		return errors.New("this login has its answer already, or is over")
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/oauth-login/oauth-login/grant"
 	"github.com/oauth-login/oauth-login/loopback"
@@ -135,6 +136,40 @@ func TestPasteEnds(t *testing.T) {
 	<-board.ended
 	if submit := <-board.submit; submit(l.callback(t)) == nil || provider.tokens.Load() != 0 {
 		t.Error("the answer was taken when the login had ended")
+	}
+}
+
+// TestPasteAsTheContextEnds: an address is taken if and only if the login goes on
+// with it.
+func TestPasteAsTheContextEnds(t *testing.T) {
+	for name, late := range map[string]time.Duration{"at once": 0, "later": time.Second, "before": -1} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			var submitted error
+			receiver, err := loopback.NewReceiver("https://cli.example/back", &loopback.Options{
+				Paste: func(ctx context.Context, submit func(string) error) {
+					if late < 0 {
+						submitted = submit("https://cli.example/back?state=1")
+						cancel()
+						return
+					}
+					cancel()
+					time.Sleep(late) // until nobody waits for it any more
+					submitted = submit("https://cli.example/back?state=1")
+				},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			finished := false
+			err = receiver.Receive(ctx, func(url.Values) bool { return true }, func(ctx context.Context, _ url.Values) error {
+				finished = true
+				return ctx.Err()
+			})
+			if !errors.Is(err, context.Canceled) || finished != (submitted == nil) || late > 0 && finished || late < 0 && !finished {
+				t.Errorf("%s: submit %v, finished %v, error %v", name, submitted, finished, err)
+			}
+		})
 	}
 }
 

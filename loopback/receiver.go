@@ -289,6 +289,9 @@ func (r *Receiver) await(ctx context.Context, a *attempt) (redirection, error) {
 			}
 			return redirection{}, &TimeoutError{After: timeout, Ignored: a.counts(), Unverified: a.kept()}
 		case <-ctx.Done():
+			if got, ok := a.expire(); ok { // whoever brought it was told that the login goes on
+				return got, nil
+			}
 			return redirection{}, ctx.Err()
 		}
 	}
