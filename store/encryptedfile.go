@@ -297,11 +297,16 @@ func (e *EncryptedFile) Refused(ctx context.Context, key string) (err error) {
 // Lock waits for the lock of that name, which is a file in Dir: it has to keep
 // apart whoever uses these files, on whatever machine or in whatever container.
 func (e *EncryptedFile) Lock(ctx context.Context, name string) (unlock func(), err error) {
-	dir, err := e.Directory()
+	files, err := e.fileLocks()
 	if err != nil {
 		return nil, err
 	}
-	return fileLocks{filepath.Join(dir, locksName)}.Lock(ctx, name)
+	return files.Lock(ctx, name)
+}
+
+func (e *EncryptedFile) fileLocks() (fileLocks, error) {
+	dir, err := e.Directory()
+	return fileLocks{filepath.Join(dir, locksName)}, err
 }
 
 // open opens the directory with openOrCreate and makes sure that it is private.

@@ -75,14 +75,19 @@ func inPlace(file *flock.Flock) bool {
 // directory returns the directory of the lock files, which is made where it is
 // missing. Nobody but its owner may write to it.
 func (l fileLocks) directory() (dir string, err error) {
-	dir = l.dir
-	if dir == "" {
-		if dir, err = userLocks(); err != nil {
-			return dir, err
-		}
+	if dir, err = l.place(); err != nil {
+		return dir, err
 	}
 	if err := makeDirectories(dir); err != nil {
 		return dir, err
 	}
 	return dir, checkPrivate(dir)
+}
+
+// place is where the directory is, or has to be.
+func (l fileLocks) place() (dir string, err error) {
+	if l.dir != "" {
+		return l.dir, nil
+	}
+	return userLocks()
 }

@@ -7,9 +7,13 @@ import (
 	"time"
 )
 
-// changeTimeout bounds the wait for another process that changes the login. It is
-// longer than that can take: a refresh, and saving what it has bought.
-const changeTimeout = refreshTimeout + 15*time.Second
+// changeTime bounds the wait for another process that changes the login. It is
+// longer than that can take, where both have the same limits: a refresh, and saving
+// what it has bought.
+func (s *Source) changeTime() time.Duration { return s.refreshTime() + saveTime }
+
+// saveTime is how long it takes at most to save a login, unless a person is asked.
+const saveTime = 15 * time.Second
 
 // A LockError says that the lock, which keeps processes from changing a login at
 // the same time, could not be had. Nothing was changed.
@@ -21,12 +25,17 @@ type LockError struct {
 	Busy bool
 	// Err is the error underneath, nil for none.
 	Err error
+
+	after time.Duration // how long it was waited for, 0 where the caller knows
 }
 
 // Error says which lock could not be taken, and why.
 func (e *LockError) Error() string {
+	if e.Busy && e.after > 0 {
+		return fmt.Sprintf("another process has been changing the login for %v and does not end (lock %s)", e.after, e.Path)
+	}
 	if e.Busy {
-		return fmt.Sprintf("another process has been changing the login for %v and does not end (lock %s)", changeTimeout, e.Path)
+		return "another process is changing the login and does not end (lock " + e.Path + ")"
 	}
 	return fmt.Sprintf("the lock between processes, %s, cannot be used: %v", e.Path, e.Err)
 }
@@ -64,6 +73,17 @@ func (s *Source) locks() locker {
 	return fileLocks{s.LockDir}
 }
 
+// fileLocks are the locks where they are files, and else an error.
+func (s *Source) fileLocks() (fileLocks, error) {
+	switch locks := s.locks().(type) {
+	case fileLocks:
+		return locks, nil
+	case interface{ fileLocks() (fileLocks, error) }:
+		return locks.fileLocks()
+	}
+	return fileLocks{}, errors.ErrUnsupported
+}
+
 // takeRecord waits until nobody else changes the login: no goroutine of this
 // Source, and no process. Whoever had it before may have changed everything, so
 // look again. The caller gives it back with done.
@@ -92,7 +112,7 @@ func (s *Source) lock(ctx context.Context) (unlock func(), err error) {
 	if kept != nil {
 		return kept.unlock, nil
 	}
-	limited, cancel := context.WithTimeout(ctx, changeTimeout)
+	limited, cancel := context.WithTimeout(ctx, s.changeTime())
 	defer cancel()
 	name := s.key()
 	unlock, err = s.locks().Lock(limited, name)
@@ -102,10 +122,12 @@ func (s *Source) lock(ctx context.Context) (unlock func(), err error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	if _, ok := errors.AsType[*LockError](err); !ok {
-		err = &LockError{Path: name, Busy: true, Err: err}
+	locked, ok := errors.AsType[*LockError](err)
+	if !ok {
+		locked = &LockError{Path: name, Busy: true, Err: err}
 	}
-	return nil, err
+	locked.after = s.changeTime()
+	return nil, locked
 }
 
 // A keptLock has outlasted whoever took it.

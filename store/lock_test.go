@@ -69,6 +69,74 @@ func TestManyProcessesRefreshOnce(t *testing.T) {
 	})
 }
 
+// A refresh token that the server refuses is sent once by all who wait to send it.
+// Who comes later asks the server again, which may have been mistaken.
+func TestManyProcessesShareARefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, -time.Second, "spent")
+		s.delay = 300 * time.Millisecond
+		dir := filepath.Join(t.TempDir(), "locks")
+		one := s.process(dir)
+		var wg sync.WaitGroup
+		for i := range 30 {
+			source := one
+			if i%2 == 0 {
+				source = s.process(dir)
+			}
+			wg.Go(func() {
+				_, err := source.Token(t.Context())
+				check(t, nil, err, "", store.ErrLoginRequired)
+			})
+			wg.Go(func() {
+				_, err := source.Refresh(t.Context())
+				check(t, nil, err, "", store.ErrLoginRequired)
+			})
+		}
+		wg.Wait()
+		if n := s.requests(); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+		time.Sleep(time.Second)
+		for _, source := range []*store.Source{one, s.process(dir)} {
+			_, err := source.Token(t.Context())
+			check(t, nil, err, "", store.ErrLoginRequired)
+		}
+		if n := s.requests(); n != 3 {
+			t.Errorf("%d requests in the end", n)
+		}
+		for _, file := range visible(t, dir) {
+			if text, err := os.ReadFile(filepath.Join(dir, file)); err != nil || strings.Contains(string(text), "spent") {
+				t.Errorf("%s: %q, %v", file, text, err)
+			}
+		}
+		if err := one.Delete(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if files := visible(t, dir); len(files) != 1 {
+			t.Errorf("a deleted login leaves %v", files)
+		}
+	})
+}
+
+// A refresh, and the wait for one, may take as long as the requests of the client.
+func TestSlowRefresh(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, -time.Second, "refresh")
+		s.delay = 100 * time.Second
+		dir := t.TempDir()
+		var wg sync.WaitGroup
+		for range 2 {
+			wg.Go(func() {
+				source := s.process(dir)
+				source.Client.HTTPClient.Timeout = 2 * time.Minute
+				token, err := source.Token(t.Context())
+				check(t, token, err, "access-1", nil)
+			})
+		}
+		wg.Wait()
+	})
+}
+
 // An API has refused the token of all of them: one new token is enough.
 func TestManyProcessesForceOneRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

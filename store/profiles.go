@@ -78,7 +78,7 @@ const (
 // enlistTimeout is longer than another process can take to store a login: it may
 // have to wait for the lock of its record, and then for the person to unlock the
 // keychain.
-const enlistTimeout = 2 * changeTimeout
+const enlistTimeout = 2 * (refreshTimeout + saveTime)
 
 // Name returns "list of logins", which is the Backend of its errors.
 func (p *Profiles) Name() string { return profilesName }

@@ -11,9 +11,16 @@ import (
 	"github.com/oauth-login/oauth-login/grant"
 )
 
-// refreshTimeout bounds a refresh that nobody may be waiting for any more. It
-// is longer than the timeout of one request.
 const refreshTimeout = time.Minute
+
+// refreshTime bounds a refresh that nobody may be waiting for any more. It is longer
+// than two requests may take by the client: one for the token and one for the keys.
+func (s *Source) refreshTime() time.Duration {
+	if s.Client == nil || s.Client.HTTPClient == nil {
+		return refreshTimeout
+	}
+	return max(refreshTimeout, 2*s.Client.HTTPClient.Timeout)
+}
 
 // token is one flight of Token.
 func (s *Source) token(ctx context.Context) (*grant.Token, error) {
@@ -69,6 +76,7 @@ func (s *Source) newToken(ctx context.Context) (*grant.Token, error) {
 // processes would send the same refresh token, and a provider takes the second
 // for a thief and ends the login (RFC 9700, section 4.14.2).
 func (s *Source) renew(ctx context.Context, refused grant.Secret) (*grant.Token, error) {
+	began := time.Now()
 	done, err := s.takeRecord(ctx)
 	if err != nil {
 		return nil, err
@@ -88,6 +96,9 @@ func (s *Source) renew(ctx context.Context, refused grant.Secret) (*grant.Token,
 			s.remember(record, changes)
 		}
 		return record.Token, saveErr
+	}
+	if err := s.refusedMeanwhile(began, record); err != nil {
+		return nil, err
 	}
 	token, err := s.refresh(ctx, record)
 	if token == nil && !grant.LoginRequired(err) && record.Token.AccessToken != refused && record.Token.Valid(0) {
@@ -113,7 +124,7 @@ func (s *Source) refresh(ctx context.Context, record *Record) (*grant.Token, err
 	}
 	// From here on the refresh token may be spent, and what it buys has to be
 	// saved.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.refreshTime())
 	defer cancel()
 	token, err := s.Client.Refresh(ctx, record.Token)
 	if grant.LoginRequired(err) {
@@ -124,13 +135,13 @@ func (s *Source) refresh(ctx context.Context, record *Record) (*grant.Token, err
 			return stored.Token, nil
 		}
 		if loadErr != nil || stored.Token.RefreshToken == record.Token.RefreshToken || s.isSpent(stored) {
-			return nil, s.failed(ctx, interrupted, err)
+			return nil, s.failed(ctx, record, interrupted, err)
 		}
 		record, interrupted = stored, false
 		token, err = s.Client.Refresh(ctx, record.Token)
 	}
 	if err != nil {
-		return nil, s.failed(ctx, interrupted, err)
+		return nil, s.failed(ctx, record, interrupted, err)
 	}
 	return s.keep(ctx, record, token)
 }
@@ -164,10 +175,21 @@ var errInterrupted = errors.New("the last refresh was interrupted, so the refres
 // not reached, nothing was spent, and what Preflight has begun is over. If the one
 // before was interrupted, that is the likely reason for a refusal, now and until
 // the next login.
-func (s *Source) failed(ctx context.Context, interrupted bool, err error) error {
-	if interrupted && grant.LoginRequired(err) {
-		return loginRequired(fmt.Errorf("%w: %w", errInterrupted, err))
+func (s *Source) failed(ctx context.Context, record *Record, interrupted bool, err error) error {
+	s.settleMark(ctx, interrupted, err)
+	if !grant.LoginRequired(err) {
+		return err
 	}
+	if interrupted {
+		err = fmt.Errorf("%w: %w", errInterrupted, err)
+	}
+	err = loginRequired(err)
+	s.noteRefusal(record.Token.RefreshToken, err)
+	return err
+}
+
+// settleMark takes back what Preflight has noted, where nothing was spent.
+func (s *Source) settleMark(ctx context.Context, interrupted bool, err error) {
 	_, refused := errors.AsType[*grant.Error](err)
 	network, ok := errors.AsType[*net.OpError](err)
 	unspent := refused || ok && network.Op == "dial"
@@ -176,10 +198,6 @@ func (s *Source) failed(ctx context.Context, interrupted bool, err error) error 
 	}); ok && unspent && !interrupted {
 		_ = store.Refused(ctx, s.key()) // it only makes a later explanation right
 	}
-	if grant.LoginRequired(err) {
-		return loginRequired(err)
-	}
-	return err
 }
 
 func loginRequired(cause error) error { return fmt.Errorf("%w: %w", ErrLoginRequired, cause) }

@@ -77,6 +77,7 @@ type Source struct {
 	changes                       int                 // counts the changes made here
 	unsaved                       *unsaved            // a refreshed login that the store did not take
 	kept                          *keptLock           // see unlock
+	refusal                       *refusal            // the last one, nil for none
 	steppingUp                    map[string]**flight // step-ups under way, by what is demanded
 
 	changing turn // had while the login is looked at and changed
@@ -222,6 +223,7 @@ func (s *Source) remove(ctx context.Context) error {
 		return err
 	}
 	s.changed(nil)
+	s.forgetRefusal()
 	if copied || err == nil {
 		s.log(ctx, slog.LevelInfo, "login deleted")
 		return nil
