@@ -380,7 +380,15 @@ func TestLoginRefusesArguments(t *testing.T) {
 			if _, err := loopback.Login(ctx, s.client, opts); !errors.Is(err, grant.ErrArgument) {
 				t.Errorf("the error is %v", err)
 			}
+			if err := opts.Check(); !errors.Is(err, grant.ErrArgument) {
+				t.Errorf("Check: %v", err)
+			}
 		})
+	}
+	for _, opts := range []*loopback.Options{nil, {}, {RedirectHost: "[::1]", Ports: []int{0, 8000}, CallbackPath: "/x"}, {RedirectURI: "http://localhost/"}} {
+		if err := opts.Check(); err != nil {
+			t.Errorf("%+v: %v", opts, err)
+		}
 	}
 	if _, err := loopback.Login(t.Context(), nil, nil); !errors.Is(err, grant.ErrArgument) {
 		t.Errorf("without a client: %v", err)

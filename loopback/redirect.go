@@ -81,6 +81,25 @@ type place struct {
 	ports []int
 }
 
+// Check reports whether the options say where the redirect can come to, without
+// listening there: the error is grant.ErrArgument, and that of Listen. It is for
+// programs that send something before they call Login. A nil receiver is fine.
+func (o *Options) Check() error {
+	if o == nil {
+		return nil
+	}
+	where, err := o.place()
+	if err != nil {
+		return err
+	}
+	uri, err := o.uri(where, where.ports[0])
+	if err != nil {
+		return err
+	}
+	_, err = parseRedirect(uri)
+	return err
+}
+
 // place returns where to listen for the redirect.
 func (o *Options) place() (*place, error) {
 	if o.RedirectURI != "" {

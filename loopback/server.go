@@ -40,6 +40,9 @@ func Listen(ctx context.Context, opts *Options) (*Server, error) {
 	if opts == nil {
 		opts = new(Options)
 	}
+	if err := opts.Check(); err != nil {
+		return nil, err
+	}
 	where, err := opts.place()
 	if err != nil {
 		return nil, err

@@ -17,6 +17,9 @@ func (p *program) login(ctx context.Context, o *options) error {
 	if err := o.useProvider(); err != nil {
 		return err
 	}
+	if _, err := o.loopback(); err != nil { // before anything is sent
+		return err
+	}
 	if o.issuer == "" && o.clientID == "" && len(o.resources) == 0 {
 		return p.loginAgain(ctx, o)
 	}

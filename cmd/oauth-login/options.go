@@ -245,5 +245,5 @@ func (o *options) loopback() (*loopback.Options, error) {
 		}
 		opts.Ports = append(opts.Ports, int(port))
 	}
-	return opts, nil
+	return opts, opts.Check()
 }
