@@ -98,6 +98,7 @@ func (p *program) readClientKey(ctx context.Context, o *options, client *grant.C
 	if err != nil {
 		return usageError("the file "+name+" is no client key: "+err.Error(), hint)
 	}
+	p.warnOfReaders(name)
 	client.Key, client.KeyID = key, cmp.Or(o.clientKeyID, kid, client.KeyID)
 	client.RequestObjectSigningAlg = cmp.Or(alg, client.RequestObjectSigningAlg)
 	if client.TokenEndpointAuthMethod == "" || client.TokenEndpointAuthMethod == "private_key_jwt" {
@@ -117,6 +118,7 @@ func (p *program) readClientCertificate(ctx context.Context, name string, key cr
 		if key, _, _, err = grant.ParsePrivateKey(data); err != nil {
 			return tls.Certificate{}, usageError("the key in "+name+" cannot be used: "+err.Error(), certificateHint)
 		}
+		p.warnOfReaders(name)
 	}
 	certificate, problem := clientCertificate(data, key)
 	if problem != "" {

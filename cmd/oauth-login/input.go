@@ -33,6 +33,7 @@ func (p *program) readClientSecret(ctx context.Context, o *options) (grant.Secre
 	if secret == "" {
 		return "", usageError("the file of --client-secret-file is empty", "it must hold the secret and nothing else")
 	}
+	p.warnOfReaders(o.clientSecretFile)
 	return grant.Secret(secret), nil
 }
 
@@ -84,6 +85,23 @@ func (p *program) readCertificates(ctx context.Context, name string) (*x509.Cert
 		return nil, usageError("the file "+name+" holds no certificate in PEM form", "it has to contain -----BEGIN CERTIFICATE-----")
 	}
 	return roots, nil
+}
+
+// warnOfReaders tells once of a file with a secret that others can read.
+func (p *program) warnOfReaders(name string) {
+	if name == "-" || p.readByOthers[name] {
+		return
+	}
+	info, err := os.Stat(name)
+	if err != nil || !othersRead(info) {
+		return
+	}
+	if p.readByOthers == nil {
+		p.readByOthers = map[string]bool{}
+	}
+	p.readByOthers[name] = true
+	p.warning("others can read %s, which holds a secret (mode %03o)", name, info.Mode().Perm())
+	p.hint("chmod 600 " + shellWord(name))
 }
 
 // readInput reads a file, or standard input for "-".

@@ -96,6 +96,8 @@ type program struct {
 	metadata store.MetadataCache
 	events   *events // nil for text
 	trace    *trace  // nil for none
+	// readByOthers are files with a secret that the person has been warned of.
+	readByOthers map[string]bool
 	// unattended is set for a caller that wants no question asked, not even for a
 	// passphrase.
 	unattended bool
