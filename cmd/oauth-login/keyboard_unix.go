@@ -18,7 +18,8 @@ import (
 type keyboard struct {
 	fd     int
 	before *unix.Termios
-	wake   *os.File // readable when ctx has ended
+	quiet  unix.Termios // what it is put into
+	wake   *os.File     // readable when ctx has ended
 	stop   func()
 }
 
@@ -38,26 +39,32 @@ func openKeyboard(ctx context.Context, terminal *os.File) (*keyboard, error) {
 		return nil, err
 	}
 	woken := context.AfterFunc(ctx, func() { end.Close() })
+	k.quiet = *k.before
+	k.quiet.Lflag &^= unix.ICANON | unix.ECHO | unix.IEXTEN
+	k.quiet.Cc[unix.VMIN], k.quiet.Cc[unix.VTIME] = 0, 0 // no read waits
+	err = k.hush()
+	resumed := whenResumed(func() { _ = k.hush() })
 	k.wake, k.stop = wake, func() {
 		woken()
+		resumed()
 		end.Close() // a second time does nothing
 		wake.Close()
 	}
-	quiet := *k.before
-	quiet.Lflag &^= unix.ICANON | unix.ECHO | unix.IEXTEN
-	quiet.Cc[unix.VMIN], quiet.Cc[unix.VTIME] = 0, 0 // no read waits
-	if err := unix.IoctlSetTermios(k.fd, setTermios, &quiet); err != nil {
+	if err != nil {
 		k.stop()
 		return nil, err
 	}
 	return k, nil
 }
 
-// ours reports whether this process is in the foreground. Others are stopped when
-// they touch the terminal.
-func (k *keyboard) ours() bool {
-	group, err := unix.IoctlGetInt(k.fd, unix.TIOCGPGRP)
-	return err == nil && group == unix.Getpgrp()
+func (k *keyboard) ours() bool { return inForeground(k.fd) }
+
+// hush has the terminal do what a keyboard is to do.
+func (k *keyboard) hush() error {
+	if !k.ours() {
+		return nil // not now; read does it when it is
+	}
+	return unix.IoctlSetTermios(k.fd, setTermios, &k.quiet)
 }
 
 // read waits for something that is typed.
@@ -73,7 +80,9 @@ func (k *keyboard) read(ctx context.Context, buffer []byte) (int, error) {
 		case err != nil:
 			return 0, err
 		case !k.ours():
-			k.pause(ctx)
+			if k.pause(ctx); k.ours() {
+				_ = k.hush() // a job that went on in the background is told nothing
+			}
 			continue
 		}
 		n, err := unix.Read(k.fd, buffer)

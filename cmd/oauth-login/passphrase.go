@@ -101,17 +101,21 @@ func readPassphrase(ctx context.Context, in, out *os.File, prompt string) (grant
 		err  error
 	}
 	typed := make(chan line, 1)
+	resumed := whenResumed(func() { hide(fd) })
 	go func() {
 		text, err := term.ReadPassword(fd)
 		typed <- line{text, err}
 	}()
 	select {
 	case line := <-typed:
+		resumed()
+		_ = term.Restore(fd, state) // as the state may have been changed back in between
 		if errors.Is(line.err, io.EOF) || line.err == nil && len(line.text) == 0 {
 			return "", locked("no passphrase was typed")
 		}
 		return grant.Secret(line.text), line.err
 	case <-ctx.Done():
+		resumed()
 		return "", errors.Join(ctx.Err(), restore(fd, state))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/oauth-login/oauth-login/internal/issuer"
 )
@@ -194,6 +195,38 @@ func TestPasteInBackground(t *testing.T) {
 		t.Errorf("exit code %d\n%s", code, &p.stderr)
 	}
 	tty.restored(t)
+}
+
+// TestPasteAfterStop: a shell has the terminal show what is typed while the command
+// is stopped, and the command sees to that when it goes on.
+func TestPasteAfterStop(t *testing.T) {
+	browser := startFaraway(t, &issuer.Options{})
+	tty, p := newHome(t).sitAtTerminal(t, "--issuer", browser.provider.URL(), "--client-id", "cli", "--no-browser")
+	answer := browser.address(t, p.url(t))
+	tty.listens(t)
+	tty.stop(t, p)
+	tty.listens(t)
+	tty.write(t, answer+"\n")
+	if code := p.wait(t); code != exitDone {
+		t.Errorf("exit code %d\n%s", code, &p.stderr)
+	}
+	if strings.Contains(tty.text(), "code=") {
+		t.Errorf("the terminal shows the code:\n%s", tty.text())
+	}
+	tty.restored(t)
+}
+
+// stop stops a process as Ctrl-Z does, has the terminal be as it was before, and lets
+// the process go on.
+func (tty *terminal) stop(t *testing.T, p *process) {
+	t.Helper()
+	p.signal(t, syscall.SIGSTOP)
+	time.Sleep(50 * time.Millisecond)
+	control(t, tty.slave, syscall.TCSETS, unsafe.Pointer(&tty.before))
+	if !tty.echoes(t) {
+		t.Fatal("the terminal does not show what is typed")
+	}
+	p.signal(t, syscall.SIGCONT)
 }
 
 // TestNoPasteWithoutTerminal: standard input that is none is not read, and nobody

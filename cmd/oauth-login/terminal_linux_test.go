@@ -94,6 +94,25 @@ type terminal struct {
 	read   int // how much of it was looked at
 }
 
+// A passphrase is not shown either when the command goes on after a stop.
+func TestPassphraseAfterStop(t *testing.T) {
+	provider := startProvider(t, &issuer.Options{})
+	h := newHome(t)
+	tty, p := h.startAtTerminal(t, "--issuer", provider.URL(), "--client-id", "cli", "--no-browser", "--store", "encrypted-file")
+	tty.prompt(t, "Choose a passphrase: ")
+	tty.stop(t, p)
+	tty.prompt(t, "")
+	tty.write(t, "correct horse\n")
+	tty.answer(t, "The same again: ", "correct horse")
+	if _, err := new(issuer.Visitor).Visit(t.Context(), p.url(t)); err != nil {
+		t.Error(err)
+	}
+	if code := p.wait(t); code != exitDone || strings.Contains(tty.text(), "horse") {
+		t.Errorf("exit code %d\n%s\n%s", code, &p.stderr, tty.text())
+	}
+	tty.restored(t)
+}
+
 // startAtTerminal starts the command as one that belongs to a terminal, which
 // none of its standard streams is.
 func (h *home) startAtTerminal(t *testing.T, args ...string) (*terminal, *process) {
