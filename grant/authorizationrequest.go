@@ -102,6 +102,9 @@ func (c *Client) requestParameters(asked asked, redirectURI string, s flowSecret
 	if s.nonce != "" {
 		params.Set("nonce", s.nonce)
 	}
+	if c.ResponseMode != "" {
+		params.Set("response_mode", c.ResponseMode)
+	}
 	params.Set("response_type", "code")
 	params.Set("client_id", c.ClientID)
 	params.Set("redirect_uri", redirectURI)
@@ -123,7 +126,7 @@ func (c *Client) wishes(asked asked) url.Values {
 	for name, value := range map[string]string{
 		"scope":  strings.Join(asked.scopes, " "),
 		"prompt": c.Prompt, "login_hint": c.LoginHint, "acr_values": asked.acrValues, "ui_locales": c.UILocales,
-		"response_mode": c.ResponseMode, "claims": string(c.Claims), "authorization_details": string(c.AuthorizationDetails), "audience": c.Audience,
+		"claims": string(c.Claims), "authorization_details": string(c.AuthorizationDetails), "audience": c.Audience,
 	} {
 		if value != "" {
 			params.Set(name, value)

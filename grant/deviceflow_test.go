@@ -149,6 +149,7 @@ func TestDeviceFlowRequests(t *testing.T) {
 		p.token = finished()
 		client.Prompt, client.LoginHint, client.ACRValues, client.Audience = "login", "me", "1", "api"
 		client.Resources, client.MaxAge = []string{"https://a.example/x", "https://b.example"}, new(3600)
+		client.ResponseMode = "form_post" // which nothing comes back in
 		client.AuthorizationParameters = url.Values{"foo": {"bar"}, "scope": {"smuggled"}, "client_id": {"smuggled"}}
 		client.TokenParameters = url.Values{"baz": {"qux"}, "device_code": {"smuggled"}}
 		p.token = always(200, tokenBody(mint("ES256", idClaims(members{"auth_time": time.Now().Unix()}))))
