@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -12,12 +12,13 @@ import (
 )
 
 func (o *options) userFlag(f *pflag.FlagSet) {
-	f.StringVar(&o.expectUser, "expect-user", "", "`WHO` has to be signed in: the exact email address, user name or subject; anybody else is refused")
+	f.StringVar(&o.expectUser, "expect-user", "", "`WHO` has to be signed in: the exact subject, user name or verified email address; anybody else is refused")
 }
 
 // An accountClaims names an account (OpenID Connect Core 1.0, section 5.1).
 type accountClaims struct {
 	Email    string `json:"email"`
+	Verified any    `json:"email_verified"` // true, and "true" at some providers
 	Username string `json:"preferred_username"`
 	Name     string `json:"name"`
 }
@@ -57,7 +58,8 @@ var errOtherUser = errors.New("not the user that --expect-user names")
 
 // checkUser refuses another account than --expect-user names, whether it was chosen
 // by mistake or is stored. The subject alone is sure to stay the same person's
-// (section 5.7).
+// (section 5.7). At many providers people can call themselves what they like: so an
+// address counts only if the provider says that it has verified it (section 5.1).
 func (o *options) checkUser(token *grant.Token) error {
 	if o.expectUser == "" {
 		return nil
@@ -67,11 +69,24 @@ func (o *options) checkUser(token *grant.Token) error {
 			hint: "sign in with --scope openid, or leave --expect-user out"}
 	}
 	claims := claimsOf(token)
-	if slices.Contains([]string{token.IDToken.Subject, claims.Email, claims.Username}, o.expectUser) {
+	if o.expectUser == token.IDToken.Subject || claims.proves(o.expectUser) {
 		return nil
+	}
+	if o.expectUser == claims.Email || o.expectUser == claims.Username {
+		return &commandError{code: exitRefused, err: errOtherUser,
+			text: "signed in" + who(token) + ", but the provider does not say that it has verified this address",
+			hint: "if that is the right account, name its subject: --expect-user " + shellWord(token.IDToken.Subject)}
 	}
 	return &commandError{code: exitRefused, err: errOtherUser, text: "signed in" + who(token) + ", and not as " + o.expectUser,
 		hint: "sign in with the right account: --prompt select_account has the provider ask for it"}
+}
+
+// proves reports whether the claims are those of the account with a name.
+func (c accountClaims) proves(name string) bool {
+	if strings.Contains(name, "@") {
+		return name == c.Email && (c.Verified == true || c.Verified == "true")
+	}
+	return name == c.Username
 }
 
 // forget ends tokens that nobody will use. That is a courtesy: they are lost, and

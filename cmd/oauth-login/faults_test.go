@@ -30,6 +30,9 @@ var faults = map[string]func(*issuer.Options){
 		}
 	},
 	"short-lived": func(o *issuer.Options) { o.AccessTokenTTL = time.Second },
+	"verified": func(o *issuer.Options) {
+		o.IDToken = func(_, claims map[string]any) { claims["email_verified"] = true }
+	},
 	"fewer-scopes": func(o *issuer.Options) {
 		o.Token = func(_ *http.Request, status int, body map[string]any) (int, map[string]any) {
 			body["scope"] = "openid email"
