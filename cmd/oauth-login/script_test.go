@@ -150,7 +150,7 @@ func TestScripts(t *testing.T) {
 			}
 			env.Values[issuerSlot{}] = new(*issuer.Issuer)
 			return errors.Join(watch(env), writeIdentity(filepath.Join(env.WorkDir, "key")), writeIdentity(filepath.Join(env.WorkDir, "other")),
-				writeKeys(filepath.Join(env.WorkDir, "keys")))
+				writeKeys(filepath.Join(env.WorkDir, "keys")), hideSecret(filepath.Join(env.WorkDir, "secret")))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"issuer":        startIssuer,
@@ -176,6 +176,14 @@ func TestScripts(t *testing.T) {
 		},
 		RequireExplicitExec: true,
 	})
+}
+
+// hideSecret keeps others from a secret that a script brings.
+func hideSecret(name string) error {
+	if err := os.Chmod(name, 0o600); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // writeIdentity makes a file that opens encrypted files.
