@@ -42,7 +42,7 @@ func openKeyboard(ctx context.Context, terminal *os.File) (*keyboard, error) {
 	k.quiet = *k.before
 	k.quiet.Lflag &^= unix.ICANON | unix.ECHO | unix.IEXTEN
 	k.quiet.Cc[unix.VMIN], k.quiet.Cc[unix.VTIME] = 0, 0 // no read waits
-	resumed := whenResumed(func() { _ = k.hush() }) // first, as it may be stopped at once
+	resumed := whenResumed(func() { _ = k.hush() })      // first, as it may be stopped at once
 	err = k.hush()
 	k.wake, k.stop = wake, func() {
 		woken()
