@@ -192,12 +192,9 @@ func processCodeResponse(ctx context.Context, as *AuthorizationServer, client *C
 	if err := assertBoth(as, client); err != nil {
 		return nil, err
 	}
-	maxAge := opts.MaxAge
-	if maxAge == nil {
-		maxAge = client.DefaultMaxAge
-	}
-	if maxAge != nil && *maxAge < 0 {
-		return nil, argumentError("max_age is negative")
+	maxAge, err := client.maxAge(opts.MaxAge)
+	if err != nil {
+		return nil, err
 	}
 	p := tokenProcessor{
 		as: as, client: client, dpop: opts.DPoP, types: opts.RecognizedTokenTypes, lenient: lenient,
@@ -209,6 +206,18 @@ func processCodeResponse(ctx context.Context, as *AuthorizationServer, client *C
 		keys: keySource{httpClient: client.httpClient(opts.HTTPClient), insecure: opts.AllowInsecureRequests},
 	}
 	return p.process(ctx, resp)
+}
+
+// maxAge is the age of the person's login that an ID token has to keep to: the one
+// that was asked for, or the client's own (OpenID Connect Core 1.0, section 3.1.2.1).
+func (c *Client) maxAge(asked *int) (*int, error) {
+	if asked == nil {
+		return c.DefaultMaxAge, nil
+	}
+	if *asked < 0 {
+		return nil, argumentError("max_age is negative")
+	}
+	return asked, nil
 }
 
 // A tokenProcessor checks one token response.

@@ -67,12 +67,9 @@ func processDeviceCodeResponse(ctx context.Context, as *AuthorizationServer, cli
 	if err := assertBoth(as, client); err != nil {
 		return nil, err
 	}
-	maxAge := opts.MaxAge
-	if maxAge == nil {
-		maxAge = client.DefaultMaxAge
-	}
-	if maxAge != nil && *maxAge < 0 {
-		return nil, argumentError("max_age is negative")
+	maxAge, err := client.maxAge(opts.MaxAge)
+	if err != nil {
+		return nil, err
 	}
 	p := tokenProcessor{
 		as: as, client: client, dpop: opts.DPoP, types: opts.RecognizedTokenTypes, lenient: lenient, requireIDToken: opts.RequireIDToken,

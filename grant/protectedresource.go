@@ -79,14 +79,10 @@ func (r *ProtectedResource) MarshalJSON() ([]byte, error) {
 // error is a *CheckError; it says what was wrong, or lists every URL tried and
 // what came back. Network errors end the search.
 func DiscoverProtectedResource(ctx context.Context, resource string, opts *DiscoverOptions) (*ProtectedResource, error) {
-	if opts == nil {
-		opts = &DiscoverOptions{}
-	}
-	u, err := parseResource(resource, opts.AllowInsecureRequests)
+	d, end, err := newResourceDiscovery(resource, opts)
 	if err != nil {
 		return nil, err
 	}
-	d, end := newResourceDiscovery(resource, u, opts)
 	defer end()
 	return d.search(ctx)
 }
@@ -97,14 +93,10 @@ func DiscoverProtectedResource(ctx context.Context, resource string, opts *Disco
 // URL that was asked for and answered with it (section 3.3). See
 // DiscoverProtectedResource for the checks.
 func DiscoverProtectedResourceAt(ctx context.Context, resource, metadataURL string, opts *DiscoverOptions) (*ProtectedResource, error) {
-	if opts == nil {
-		opts = &DiscoverOptions{}
-	}
-	u, err := parseResource(resource, opts.AllowInsecureRequests)
+	d, end, err := newResourceDiscovery(resource, opts)
 	if err != nil {
 		return nil, err
 	}
-	d, end := newResourceDiscovery(resource, u, opts)
 	defer end()
 	found, err := d.fetch(ctx, metadataURL)
 	if d.passOver(excerpt(metadataURL), err) {
@@ -133,10 +125,18 @@ type resourceDiscovery struct {
 	url      *url.URL
 }
 
-func newResourceDiscovery(resource string, u *url.URL, opts *DiscoverOptions) (*resourceDiscovery, func()) {
-	d, end := newDiscovery(opts)
-	d.check = checkResourceLocation
-	return &resourceDiscovery{discovery: d, resource: resource, url: u}, end
+// newResourceDiscovery takes options that may be nil. The caller calls end in the end.
+func newResourceDiscovery(resource string, opts *DiscoverOptions) (d *resourceDiscovery, end func(), err error) {
+	if opts == nil {
+		opts = &DiscoverOptions{}
+	}
+	u, err := parseResource(resource, opts.AllowInsecureRequests)
+	if err != nil {
+		return nil, nil, err
+	}
+	common, end := newDiscovery(opts)
+	common.check = checkResourceLocation
+	return &resourceDiscovery{discovery: common, resource: resource, url: u}, end, nil
 }
 
 func (d *resourceDiscovery) search(ctx context.Context) (*ProtectedResource, error) {

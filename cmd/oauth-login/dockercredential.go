@@ -46,9 +46,7 @@ func (p *program) dockerCommand(o *options) *cobra.Command {
 			return err
 		},
 	}
-	o.selectFlags(command.Flags())
-	o.tokenFlags(command.Flags())
-	o.hostFlags(command.Flags())
+	o.helperFlags(command.Flags())
 	return command
 }
 
@@ -98,16 +96,9 @@ func (p *program) answerDocker(ctx context.Context, o *options) error {
 		return &commandError{code: exitRefused, err: errNoCredentials, text: errNoCredentials.Error(),
 			hint: "the token is not meant for " + quoted(server) + "; --for-host names the hosts"}
 	}
-	token, unsaved := p.validToken(ctx, o)
-	if token == nil {
-		return unsaved
-	}
-	c, err := o.credential(token)
+	c, unsaved, err := p.passwordFor(ctx, o)
 	if err != nil {
 		return err
-	}
-	if c.bound {
-		return needsProof()
 	}
 	if unsaved != nil {
 		p.warning("the new token could not be saved: %v", unsaved)

@@ -38,9 +38,7 @@ func (p *program) gitCommand(o *options) *cobra.Command {
 			return p.gitCredential(c.Context(), o, args[0])
 		},
 	}
-	o.selectFlags(command.Flags())
-	o.tokenFlags(command.Flags())
-	o.hostFlags(command.Flags())
+	o.helperFlags(command.Flags())
 	return command
 }
 
@@ -142,16 +140,9 @@ func (r *gitRequest) wantsBearer() bool {
 }
 
 func (p *program) answerGit(ctx context.Context, o *options, request *gitRequest) error {
-	token, unsaved := p.validToken(ctx, o)
-	if token == nil {
-		return unsaved
-	}
-	c, err := o.credential(token)
+	c, unsaved, err := p.passwordFor(ctx, o)
 	if err != nil {
 		return err
-	}
-	if c.bound {
-		return needsProof()
 	}
 	var answer strings.Builder
 	if request.wantsBearer() {

@@ -13,7 +13,9 @@ import (
 // Credential helpers answer other programs, which ask for the password of a host.
 // A token goes to the hosts that the person has named for it, and to no other.
 
-func (o *options) hostFlags(f *pflag.FlagSet) {
+func (o *options) helperFlags(f *pflag.FlagSet) {
+	o.selectFlags(f)
+	o.tokenFlags(f)
 	f.StringArrayVar(&o.hosts, "for-host", nil, "`HOST[:PORT]` that the token is meant for, repeatable; required")
 	f.StringVar(&o.username, "username", "oauth2", "`NAME` to show beside the token, unless one is asked for")
 }
@@ -58,6 +60,20 @@ func (o *options) meantFor(host string) bool {
 }
 
 func plainHost(host string) string { return strings.TrimSuffix(strings.ToLower(host), ":443") }
+
+// passwordFor returns what a helper hands out. unsaved means that it is good, and
+// could not be saved.
+func (p *program) passwordFor(ctx context.Context, o *options) (c *credential, unsaved, err error) {
+	token, unsaved := p.validToken(ctx, o)
+	if token == nil {
+		return nil, nil, unsaved
+	}
+	c, err = o.credential(token)
+	if err == nil && c.bound {
+		err = needsProof()
+	}
+	return c, unsaved, err
+}
 
 // replaceRefused replaces a token that a host has refused, if it is the one that is
 // stored. The login stays: a person who may not see one repository is signed in
