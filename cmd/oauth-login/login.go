@@ -186,11 +186,11 @@ func (o *options) redirectPattern() string {
 	if o.redirectURI != "" {
 		return o.redirectURI
 	}
-	port, _, _ := strings.Cut(o.ports, ",")
-	if port == "0" {
+	ports := strings.Split(o.ports, ",")
+	if slices.Contains(ports, anyPort) {
 		return "http://" + o.redirectHost + o.callbackPath + " (any port)"
 	}
-	return "http://" + o.redirectHost + ":" + port + o.callbackPath
+	return strings.Join(o.redirectsTo(ports...), " and ")
 }
 
 // errNameTaken is in the errors of checkName.

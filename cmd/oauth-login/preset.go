@@ -2,11 +2,13 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
 
 	"github.com/oauth-login/oauth-login/grant"
+	"github.com/oauth-login/oauth-login/loopback"
 )
 
 // A preset says in what a provider differs from what the specifications and this
@@ -172,11 +174,24 @@ func (o *options) checkSecret(client *grant.Client) error {
 	if o.preset == nil || !o.preset.NeedsSecret || client.ClientSecret != "" || client.Key != nil || o.device {
 		return nil
 	}
+	if client.ClientID == "" { // whoever has no client is told first what to register
+		return nil
+	}
 	hint := "name the file that holds it with --client-secret-file, or put it into " + secretVariable
 	if o.preset.DevicePath != "" {
 		hint += "; --device needs none"
 	}
 	return usageError(o.preset.Title+" wants the secret of the client, although that is no secret here", hint)
+}
+
+// explainPorts: where ports are compared, no other one will do.
+func (o *options) explainPorts(err error) error {
+	taken, ok := errors.AsType[*loopback.BindError](err)
+	if !ok || o.preset == nil || !o.preset.ExactRedirect {
+		return err
+	}
+	return &commandError{code: exitFailure, err: taken, text: taken.Error(),
+		hint: "end the program that has the port, or register another redirect URI at the provider and give its port with --port"}
 }
 
 // redirectURIs are those to register, without a port where any will do.

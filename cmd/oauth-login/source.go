@@ -63,7 +63,8 @@ func (p *program) source(o *options, client *grant.Client, profile store.Profile
 		if o.device {
 			return p.deviceLogin(ctx, o, client, receiver.Save)
 		}
-		return loopback.Login(ctx, client, receiver)
+		token, err := loopback.Login(ctx, client, receiver)
+		return token, o.explainPorts(err)
 	}
 	return s, nil
 }
