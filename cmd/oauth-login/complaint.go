@@ -99,7 +99,7 @@ func containsFold(text, part string) bool {
 	return strings.Contains(strings.ToLower(text), strings.ToLower(part))
 }
 
-// withoutMetadata names the preset of an issuer whose metadata were looked for in
+// withoutMetadata names the preset of a provider whose metadata were looked for in
 // vain, "" for none.
 func withoutMetadata(e *grant.CheckError) string {
 	_, rest, _ := strings.Cut(e.Reason, "no metadata of https://")

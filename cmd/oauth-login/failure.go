@@ -208,7 +208,7 @@ func checkHint(e *grant.CheckError) string {
 		return "check --issuer; the document says --issuer " + shellWord(e.Actual)
 	case "metadata.location":
 		if name := withoutMetadata(e); name != "" {
-			return "this provider publishes no metadata, and is known all the same: --provider " + name
+			return "this is a provider that is known: --provider " + name
 		}
 		return "check --issuer; for an issuer without metadata give --authorization-endpoint and --token-endpoint"
 	case "metadata.dpop_signing_alg_values_supported":

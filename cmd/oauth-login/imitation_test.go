@@ -30,6 +30,7 @@ type ways struct {
 	refreshes      bool     // gives a refresh token although offline_access was not asked for
 	withoutRefresh bool
 	silentIss      bool // sends no iss, and does not say that it does
+	sendsIss       bool // although it has no metadata that say so
 	form           bool // answers token requests with forms
 	errorsAre200   bool
 
@@ -71,7 +72,7 @@ func (m *imitation) editMetadata(doc map[string]any) {
 }
 
 func (m *imitation) editRedirect(params url.Values) {
-	if m.silentIss || m.TokenPath != "" {
+	if m.silentIss || m.TokenPath != "" && !m.sendsIss {
 		params.Del("iss")
 	}
 	if m.redirect != nil {

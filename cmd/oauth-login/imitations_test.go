@@ -57,7 +57,7 @@ func withoutBasic(r *http.Request) (string, string) {
 // with the status of success.
 func likeGitHub() ways {
 	return ways{
-		form: true, errorsAre200: true, withoutRefresh: true,
+		form: true, errorsAre200: true, withoutRefresh: true, sendsIss: true,
 		token: func(r *http.Request) (string, string) {
 			switch {
 			case r.Form.Get("grant_type") == "authorization_code" && r.Form.Get("client_secret") == "":

@@ -150,7 +150,7 @@ func newTestProgram(t *testing.T) *testProgram {
 	stderr := new(lockedBuffer)
 	return &testProgram{stderr: stderr, program: &program{
 		in: strings.NewReader(""), out: new(bytes.Buffer), err: stderr, getenv: func(string) string { return "" },
-		keychain: &countingStore{}, profiles: store.Profiles{Dir: t.TempDir()},
+		keychain: &countingStore{}, profiles: store.Profiles{Dir: t.TempDir()}, metadata: store.MetadataCache{Dir: t.TempDir()},
 	}}
 }
 

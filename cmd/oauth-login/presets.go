@@ -15,11 +15,13 @@ func popularPresets() []preset {
 	return []preset{
 		{
 			Name: "github", Title: "GitHub", Issuer: "https://github.com/login/oauth", IssuerForm: "https://HOST/login/oauth",
+			// An Enterprise Server publishes no metadata, and what github.com publishes
+			// lacks the device endpoint.
 			AuthorizationPath: "/login/oauth/authorize", TokenPath: "/login/oauth/access_token", DevicePath: "/login/device/code",
 			NeedsSecret: true, SecretMethod: "client_secret_post",
 			Register: []string{"Settings > Developer settings > OAuth Apps > New OAuth App"},
 			Notes: []string{
-				"GitHub publishes no metadata, gives no ID token, and cannot revoke a token for a client: remove the app under Settings > Applications.",
+				"GitHub gives no ID token, and revokes none for a client of this kind: remove the app under Settings > Applications.",
 				"Tokens of an OAuth App do not expire, unless that is switched on; those of a GitHub App do, and are refreshed.",
 				"Without --scope the token reads what is public; --scope repo is for git.",
 				"--device needs no secret, where Device Flow is switched on in the settings of the app.",

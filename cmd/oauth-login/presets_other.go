@@ -84,7 +84,7 @@ func otherPresets() []preset {
 			Name: "salesforce", Title: "Salesforce", Issuer: "https://login.salesforce.com", IssuerForm: "https://DOMAIN.my.salesforce.com",
 			RedirectHost: "localhost", Ports: "1717", CallbackPath: "/OauthRedirect", ExactRedirect: true,
 			Scopes:   []string{"openid", "api", "refresh_token"},
-			Register: []string{"Setup > External Client App Manager > New, with PKCE required and without Require secret for Web Server Flow"},
+			Register: []string{"Setup > External Client App Manager > New External Client App, with Enable OAuth", "Security: PKCE required, and no secret for Web Server Flow and Refresh Token Flow"},
 			Notes: []string{
 				"The redirect URI is that of the vendor's own command. Another port may be registered and given with --port.",
 				"Salesforce calls the scope for a refresh token refresh_token, and does not say when an access token ends.",
