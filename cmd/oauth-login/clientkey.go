@@ -58,7 +58,7 @@ func (p *program) reach(ctx context.Context, o *options, client *grant.Client, p
 	} else {
 		// What came from a server that only this file vouches for is not to be
 		// found where it does not, nor the other way round.
-		client.MetadataCache = &p.metadata
+		client.MetadataCache = p.metadataCache(o)
 	}
 	if o.httpTimeout <= 0 {
 		return usageError("--http-timeout has to be more than zero", "")

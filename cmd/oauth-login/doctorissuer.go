@@ -38,6 +38,7 @@ func (x *examination) provider(ctx context.Context) {
 		x.ok("metadata", "the endpoints of %s are given, so nothing is looked up", client.Issuer)
 		return
 	}
+	client.MetadataCache = nil // what the provider says now is what matters
 	seen := &visits{base: client.HTTPClient.Transport}
 	client.HTTPClient.Transport = seen
 	defer client.CloseIdleConnections()
@@ -183,7 +184,7 @@ func (x *examination) connection(visits []visit) {
 			continue
 		}
 		leaf := v.tls.PeerCertificates[0]
-		x.ok("TLS", "%s; the certificate is issued by %s and ends on %s", tls.VersionName(v.tls.Version), quoted(leaf.Issuer.String()), leaf.NotAfter.Format(time.DateOnly))
+		x.ok("TLS", "%s; the certificate is issued by %s and ends on %s", tls.VersionName(v.tls.Version), nameIn(leaf.Issuer.String()), leaf.NotAfter.Format(time.DateOnly))
 		return
 	}
 }

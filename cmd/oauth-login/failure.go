@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
-	"net"
 	"strings"
 
 	"github.com/oauth-login/oauth-login/grant"
@@ -253,20 +251,4 @@ func endpointHint(reason string) string {
 		}
 	}
 	return "give the endpoint with --authorization-endpoint, --token-endpoint or --jwks-uri"
-}
-
-func networkHint(err error) string {
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return "if your network inspects TLS, or the issuer has a private certificate, give its CA with --ca-cert"
-	}
-	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return "check the host name in --issuer, and the network"
-	}
-	if _, ok := errors.AsType[*net.OpError](err); ok {
-		return "check --issuer, the network and the proxy settings (HTTPS_PROXY, NO_PROXY)"
-	}
-	if netErr, ok := errors.AsType[net.Error](err); ok && netErr.Timeout() {
-		return "the issuer did not answer in time; --http-timeout 60s waits longer"
-	}
-	return "run the command again with --verbose to see each step"
 }

@@ -107,6 +107,11 @@ var faults = map[string]func(*issuer.Options){
 	"nothing": func(o *issuer.Options) {
 		o.Wrap = func(http.Handler) http.Handler { return http.HandlerFunc(http.NotFound) }
 	},
+	"company": asCompany,
+	"company-short": func(o *issuer.Options) {
+		asCompany(o)
+		o.AccessTokenTTL = time.Second
+	},
 	"no-pkce": func(o *issuer.Options) { o.Metadata = without("code_challenge_methods_supported") },
 	"no-iss":  func(o *issuer.Options) { o.Metadata = without("authorization_response_iss_parameter_supported") },
 	"no-keys": func(o *issuer.Options) {

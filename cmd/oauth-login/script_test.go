@@ -62,7 +62,8 @@ func fakeBrowser() {
 		}
 	}
 	visitor := &issuer.Visitor{Deny: os.Getenv("FAKE_BROWSER") == "deny"}
-	last, err := visitor.Visit(context.Background(), os.Args[1])
+	address := strings.Replace(os.Args[1], companyIssuer, os.Getenv("INNER"), 1) // within the company
+	last, err := visitor.Visit(context.Background(), address)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -149,6 +150,7 @@ func TestScripts(t *testing.T) {
 				env.Setenv(name, value)
 			}
 			env.Values[issuerSlot{}] = new(*issuer.Issuer)
+			env.Values[companySlot{}] = new(*company)
 			return errors.Join(watch(env), writeIdentity(filepath.Join(env.WorkDir, "key")), writeIdentity(filepath.Join(env.WorkDir, "other")),
 				writeKeys(filepath.Join(env.WorkDir, "keys")), hideSecret(filepath.Join(env.WorkDir, "secret")))
 		},
@@ -173,6 +175,8 @@ func TestScripts(t *testing.T) {
 			"events":        checkEvents,
 			"page":          waitForPage,
 			"compare":       compareLines,
+			"company":       foundCompany,
+			"tunnels":       countTunnels,
 		},
 		RequireExplicitExec: true,
 	})

@@ -1,16 +1,43 @@
 package main
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/oauth-login/oauth-login/grant"
 )
 
 // With --verbose, each step is one line, which says what was done, where, how and how
 // long it took. Such a line holds no secret: of a URL, it has no query.
+
+// metadataCache is the cache of all commands, which says when it has something.
+func (p *program) metadataCache(o *options) grant.MetadataCache {
+	if !o.verbose {
+		return &p.metadata
+	}
+	return &toldCache{&p.metadata, p, o}
+}
+
+type toldCache struct {
+	grant.MetadataCache
+	program *program
+	options *options
+}
+
+// LoadMetadata is that of the cache. What is too old is asked for all the same, which
+// is a line of its own.
+func (c *toldCache) LoadMetadata(ctx context.Context, issuer string) ([]byte, error) {
+	entry, err := c.MetadataCache.LoadMetadata(ctx, issuer)
+	if err == nil && entry != nil {
+		c.program.detail(c.options, "metadata of %s is in the cache", issuer)
+	}
+	return entry, err
+}
 
 // what says in a few words what a request is for.
 func (w *watchedRequest) what() string {
