@@ -30,6 +30,7 @@ demo: ## sign in to a provider of its own
 e2e: ## real provider, browser and keychain; installs them where they are missing
 	cd e2e && ./setup.sh && go test -count=1 -timeout 10m ./...
 	cd e2e/embed && go test -count=1 ./...
+	go test -count=1 -run '^Test(ShellsComplete|ManPages)$$' ./cmd/oauth-login
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the end-to-end tests run against: a browser, keychains, kubectl, git, Wine and the provider's packages.
+# Installs what the end-to-end tests run against: a browser, keychains, kubectl, git, shells, Wine and the provider's packages.
 # Needs Debian with go, node and npm. Running it again changes nothing and takes no time.
 set -eu
 cd "$(dirname "$0")"
@@ -15,6 +15,11 @@ command -v gnome-keyring-daemon >/dev/null || missing="$missing gnome-keyring"
 command -v keepassxc-cli >/dev/null || missing="$missing keepassxc"
 command -v kubectl >/dev/null || missing="$missing kubernetes-client"
 command -v git >/dev/null || missing="$missing git"
+# What the tests of the command use where it is there: shells that complete, and readers of manual pages.
+command -v zsh >/dev/null || missing="$missing zsh"
+command -v fish >/dev/null || missing="$missing fish"
+[ -e /usr/share/bash-completion/bash_completion ] || missing="$missing bash-completion"
+command -v mandoc >/dev/null || missing="$missing mandoc"
 if [ "$(dpkg --print-architecture)" = amd64 ]; then # Windows' Credential Manager, as far as Wine has it
 	[ -x /usr/lib/wine/wine64 ] || missing="$missing wine64"
 	command -v x86_64-w64-mingw32-ld >/dev/null || missing="$missing binutils-mingw-w64-x86-64"
