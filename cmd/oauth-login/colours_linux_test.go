@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 )
@@ -13,18 +12,7 @@ func (h *home) shownAt(t *testing.T, columns uint16, env []string, args ...strin
 	return show(t, h.command(t, args...), columns, env)
 }
 
-// shownBy runs a command of the shell at a terminal.
-func (h *home) shownBy(t *testing.T, env []string, command string) string {
-	t.Helper()
-	p := h.command(t, "-c", command)
-	sh, err := exec.LookPath("sh")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.cmd.Path, p.cmd.Args[0] = sh, "sh"
-	return show(t, p, 80, env)
-}
-
+// show starts a process at a terminal, waits for its end and returns what that shows.
 func show(t *testing.T, p *process, columns uint16, env []string) string {
 	t.Helper()
 	p.cmd.Env = append(append(p.cmd.Env, "TERM=xterm-256color", "NO_COLOR="), env...)

@@ -35,22 +35,14 @@ const withCores = "ulimit -c unlimited && exec "
 // leave what they do.
 func TestNoCoreIsLeft(t *testing.T) {
 	h := newHome(t)
-	other := exec.Command("sh", "-c", withCores+"sleep 60")
-	other.Dir = h.dir
-	if err := other.Start(); err != nil {
-		t.Fatal(err)
-	}
-	waitForProgram(t, other, "sleep")
-	if !leavesCore(t, other) {
+	other := h.script(t, withCores+"sleep 60")
+	other.start(t)
+	waitForProgram(t, other.cmd, "sleep")
+	if !leavesCore(t, other.cmd) {
 		t.Skip("no program leaves a core on this system")
 	}
 	provider := startProvider(t, &issuer.Options{})
-	p := h.command(t, "-c", withCores+`oauth-login --no-browser --issuer "$1" --client-id cli`, "sh", provider.URL())
-	sh, err := exec.LookPath("sh")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.cmd.Path, p.cmd.Args[0] = sh, "sh"
+	p := h.script(t, withCores+`oauth-login --no-browser --issuer "$1" --client-id cli`, provider.URL())
 	p.cmd.Env = append(p.cmd.Env, "GOTRACEBACK=crash")
 	p.start(t)
 	p.url(t) // it waits for the person

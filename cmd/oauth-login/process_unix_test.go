@@ -75,6 +75,18 @@ func (h *home) command(t *testing.T, args ...string) *process {
 	return p
 }
 
+// script returns a script of the shell that runs the command, before it is started.
+func (h *home) script(t *testing.T, script string, args ...string) *process {
+	t.Helper()
+	path, err := exec.LookPath("sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := h.command(t)
+	p.cmd.Path, p.cmd.Args = path, append([]string{"sh", "-c", script, "sh"}, args...)
+	return p
+}
+
 func (p *process) start(t *testing.T) {
 	t.Helper()
 	if err := p.cmd.Start(); err != nil {

@@ -41,12 +41,7 @@ func TestReadmeRecipesWork(t *testing.T) {
 	here := strings.NewReplacer("https://issuer.example", provider.URL(), "https://api.example/me", provider.URL()+"/userinfo")
 	sh := func(command string) string {
 		t.Helper()
-		p := h.command(t, "-c", here.Replace(command))
-		path, err := exec.LookPath("sh")
-		if err != nil {
-			t.Fatal(err)
-		}
-		p.cmd.Path, p.cmd.Args[0] = path, "sh"
+		p := h.script(t, here.Replace(command))
 		p.cmd.Env = append(p.cmd.Env, "PATH="+h.dir+":"+os.Getenv("PATH"))
 		p.start(t)
 		if code := p.wait(t); code != exitDone {

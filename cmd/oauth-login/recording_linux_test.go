@@ -27,7 +27,7 @@ func TestReadmeShowsARealTerminal(t *testing.T) {
 		if _, err := exec.LookPath("curl"); err != nil && strings.Contains(command, "curl ") {
 			continue
 		}
-		got := h.shownBy(t, []string{"NO_COLOR=1", "FAKE_KEYCHAIN_NAME=Secret Service"}, there.Replace(command))
+		got := show(t, h.script(t, there.Replace(command)), 80, []string{"NO_COLOR=1", "FAKE_KEYCHAIN_NAME=Secret Service"})
 		if got = strings.TrimSpace(back.Replace(got)); !asShown(strings.TrimSpace(want)).MatchString(got) {
 			t.Errorf("$ %s\n%s\nshows\n%s", command, want, got)
 		}
