@@ -83,6 +83,7 @@ func (p *program) loginAgain(ctx context.Context, o *options) error {
 		return err
 	}
 	o.renew(client, given)
+	o.preset.apply(client) // flags replace all parameters that were stored, and leave out those that nobody named
 	if client.Registration != nil {
 		return p.loginRegistered(ctx, o, client, &registeredLogin{profile, client.Registration})
 	}
@@ -250,6 +251,7 @@ func (p *program) chooseScopes(ctx context.Context, o *options, client *grant.Cl
 type loginJSON struct {
 	Issuer    string     `json:"issuer"`
 	ClientID  string     `json:"client_id"`
+	Provider  string     `json:"provider,omitempty"` // of --provider
 	Profile   string     `json:"profile,omitempty"`
 	Default   bool       `json:"default,omitempty"`
 	Subject   string     `json:"subject,omitempty"`
@@ -302,7 +304,7 @@ func (p *program) reportLogin(o *options, profile store.Profile, client *grant.C
 
 func (p *program) loginSummary(profile store.Profile, token *grant.Token) loginJSON {
 	summary := loginJSON{
-		Issuer: profile.Issuer, ClientID: profile.ClientID, Profile: profile.Name, Default: profile.Default,
+		Issuer: profile.Issuer, ClientID: profile.ClientID, Provider: profile.Provider, Profile: profile.Name, Default: profile.Default,
 		Scopes: token.Scopes, Refresh: token.RefreshToken != "", Store: p.storeName(profile.Place), OpenedBy: lockName(profile.Place), Account: account(token),
 		ExpiresAt: expiresAt(token.Expiry),
 	}

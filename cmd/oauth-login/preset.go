@@ -94,6 +94,9 @@ func (o *options) useProvider() error {
 		return &commandError{code: exitUsage, text: "--provider " + found.Name + " needs the issuer, which is one of your own there",
 			hint: found.command() + "; " + more}
 	}
+	if o.issuer == found.IssuerForm {
+		return usageError("the words in capitals in "+o.issuer+" stand for your own", more)
+	}
 	if found.NoResource && len(o.resources) > 0 {
 		return usageError(found.Title+" takes no --resource", "name the resource by its scopes, with --scope; "+more)
 	}

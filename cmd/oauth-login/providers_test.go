@@ -1,8 +1,11 @@
 package main
 
 import (
+	"cmp"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +34,11 @@ func TestEveryPreset(t *testing.T) {
 }
 
 func tryPreset(t *testing.T, preset *preset) {
-	provider, err := issuer.Start(imitate(preset))
+	opts, spare := imitate(preset), freePort(t)
+	opts.Clients[0].RedirectURIs = append(opts.Clients[0].RedirectURIs, (&options{
+		redirectHost: cmp.Or(preset.RedirectHost, defaultRedirectHost), callbackPath: cmp.Or(preset.CallbackPath, defaultCallbackPath),
+	}).redirectsTo(spare)...)
+	provider, err := issuer.Start(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +52,7 @@ func tryPreset(t *testing.T, preset *preset) {
 		}
 		login = append(login, "--client-secret-file", file)
 	}
-	if said := p.signIn(t, login...); strings.Contains(said, "warning") {
+	if said := p.signIn(t, spare, login...); strings.Contains(said, "warning") {
 		t.Errorf("login:\n%s", said)
 	}
 	if code := p.run(t.Context(), []string{"token"}); code != exitDone {
@@ -55,29 +62,41 @@ func tryPreset(t *testing.T, preset *preset) {
 	if never := imitations()[preset.Name].withoutRefresh; refreshed == never {
 		t.Errorf("the token can be refreshed: %v", refreshed)
 	}
-	p.signIn(t, "login", "--no-browser") // with what is remembered
+	p.signIn(t, spare, "login", "--no-browser") // with what is remembered
 	if code := p.run(t.Context(), []string{"logout"}); code != exitDone {
 		t.Errorf("logout: exit code %d\n%s", code, p.stderr)
 	}
 }
 
-// signIn runs a login that has to succeed, and returns what it says. It waits for
-// the ports, which another test may have.
-func (p *testProgram) signIn(t *testing.T, args ...string) string {
+// freePort is one that was free just now.
+func freePort(t *testing.T) string {
 	t.Helper()
-	for tries := 0; ; tries++ {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+}
+
+// signIn runs a login that has to succeed, and returns what it says. Where another
+// program of this machine has the ports of the preset, it takes a spare one.
+func (p *testProgram) signIn(t *testing.T, spare string, args ...string) string {
+	t.Helper()
+	for _, more := range [][]string{nil, {"--port", spare}} {
 		p.stderr = new(lockedBuffer)
 		p.program.err = p.stderr
-		code := p.runAndVisit(t.Context(), args)
+		code := p.runAndVisit(t.Context(), append(args, more...))
 		said := p.stderr.String()
 		if code == exitDone {
 			return said
 		}
-		if !strings.Contains(said, "no address to listen on") || tries == 50 {
+		if !strings.Contains(said, "no address to listen on") {
 			t.Fatalf("login: exit code %d\n%s", code, said)
 		}
-		time.Sleep(200 * time.Millisecond)
 	}
+	t.Fatal("neither the ports of the preset nor the spare one are free")
+	return ""
 }
 
 // refresh refreshes the only login, if it has a refresh token.

@@ -116,7 +116,7 @@ func (p *program) heal(ctx context.Context, o *options, profile store.Profile, l
 // inspect looks at one login, without the network.
 func (p *program) inspect(ctx context.Context, profile store.Profile) (loginJSON, error) {
 	login := loginJSON{
-		Issuer: profile.Issuer, ClientID: profile.ClientID, Profile: profile.Name, Default: profile.Default,
+		Issuer: profile.Issuer, ClientID: profile.ClientID, Provider: profile.Provider, Profile: profile.Name, Default: profile.Default,
 		Store: p.storeName(profile.Place), OpenedBy: lockName(profile.Place), Repair: loginCommand(profile),
 	}
 	record, err := p.load(ctx, profile)
@@ -158,6 +158,7 @@ func (p *program) printLogin(login loginJSON) {
 	}
 	line("issuer", login.Issuer)
 	line("client", login.ClientID)
+	line("provider", login.Provider)
 	line("profile", login.Profile)
 	if login.Default {
 		line("default", "yes")
