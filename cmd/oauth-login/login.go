@@ -289,6 +289,9 @@ func (p *program) reportLogin(o *options, profile store.Profile, client *grant.C
 	if o.preset != nil && o.preset.NoRefresh != "" && token.RefreshToken == "" && slices.Contains(client.Scopes, "offline_access") {
 		p.warning("the provider gave no refresh token: %s", o.preset.NoRefresh)
 	}
+	if o.preset != nil && o.preset.WantsAudience && client.Audience == "" {
+		p.hint("this access token is good for 'oauth-login userinfo' alone; --audience names the API that you want to call")
+	}
 	summary := p.loginSummary(profile, token)
 	if profile.Place.Store == noStore {
 		p.hint("'oauth-login token --interactive --store none' signs in and prints the access token; with --output json, 'login' does too")

@@ -44,8 +44,12 @@ type preset struct {
 	Prompt     string            `json:"prompt,omitempty"`
 	Audience   string            `json:"audience,omitempty"`
 	AuthParams map[string]string `json:"authorization_parameters,omitempty"`
-	// NoResource says that a resource indicator (RFC 8707) is refused there.
-	NoResource bool `json:"no_resource,omitempty"`
+	// NoResource says that a resource indicator (RFC 8707) is refused there, and
+	// NoOfflineAccess that the scope offline_access is.
+	NoResource      bool `json:"no_resource,omitempty"`
+	NoOfflineAccess bool `json:"no_offline_access,omitempty"`
+	// WantsAudience says that without one the access token is good for no API.
+	WantsAudience bool `json:"wants_audience,omitempty"`
 
 	// NeedsSecret says that a client has a secret although it cannot keep it, and
 	// SecretMethod how it is sent, "" for what the metadata says.
@@ -99,6 +103,9 @@ func (o *options) useProvider() error {
 	}
 	if found.NoResource && len(o.resources) > 0 {
 		return usageError(found.Title+" takes no --resource", "name the resource by its scopes, with --scope; "+more)
+	}
+	if found.NoOfflineAccess && slices.Contains(strings.Fields(strings.Join(o.scopes, " ")), "offline_access") {
+		return usageError(found.Title+" does not know the scope offline_access", "leave it out of --scope; "+more)
 	}
 	if found.ExactRedirect && !o.device && o.given("port") && o.redirectURI == "" && slices.Contains(strings.Split(o.ports, ","), anyPort) {
 		return usageError(found.Title+" compares the port of the redirect URI, so that none fits --port 0",

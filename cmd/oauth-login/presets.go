@@ -25,12 +25,13 @@ func popularPresets() []preset {
 				"Tokens of an OAuth App do not expire, unless that is switched on; those of a GitHub App do, and are refreshed.",
 				"Without --scope the token reads what is public; --scope repo is for git.",
 				"--device needs no secret, where Device Flow is switched on in the settings of the app.",
+				"An organization may have to approve the app before a token can see what is its own.",
 				"The issuer of an Enterprise Server is given with --issuer.",
 			},
 		},
 		{
 			Name: "google", Title: "Google", Issuer: "https://accounts.google.com",
-			Scopes: []string{"openid", "email"}, Prompt: "consent", AuthParams: map[string]string{"access_type": "offline"},
+			Scopes: []string{"openid", "email"}, Prompt: "consent", AuthParams: map[string]string{"access_type": "offline"}, NoOfflineAccess: true,
 			NeedsSecret: true,
 			Register:    []string{"Google Cloud console > APIs & Services > Credentials > Create OAuth client ID > Desktop app", "No redirect URI has to be registered"},
 			Notes: []string{
@@ -55,7 +56,7 @@ func popularPresets() []preset {
 		},
 		{
 			Name: "gitlab", Title: "GitLab", Issuer: "https://gitlab.com", IssuerForm: "https://HOST",
-			Ports: fixedPorts, ExactRedirect: true,
+			Ports: fixedPorts, ExactRedirect: true, NoOfflineAccess: true,
 			Scopes:   []string{"openid", "email"},
 			Register: []string{"Preferences > Applications > Add new application, with Confidential switched off"},
 			Notes: []string{
@@ -76,7 +77,7 @@ func popularPresets() []preset {
 		},
 		{
 			Name: "auth0", Title: "Auth0", IssuerForm: "https://TENANT.REGION.auth0.com/",
-			Ports: fixedPorts, ExactRedirect: true,
+			Ports: fixedPorts, ExactRedirect: true, WantsAudience: true,
 			Scopes:    []string{"openid", "email", "offline_access"},
 			Register:  []string{"Applications > Create Application > Native", "Settings > Allowed Callback URLs"},
 			NoRefresh: "the API of --audience has to have Allow Offline Access, and the application the grant Refresh Token",

@@ -32,7 +32,7 @@ func otherPresets() []preset {
 		},
 		{
 			Name: "cognito", Title: "Amazon Cognito", IssuerForm: "https://cognito-idp.REGION.amazonaws.com/POOL",
-			RedirectHost: "localhost", Ports: fixedPorts, ExactRedirect: true,
+			RedirectHost: "localhost", Ports: fixedPorts, ExactRedirect: true, NoOfflineAccess: true,
 			Scopes:   []string{"openid", "email"},
 			Register: []string{"User pool > App clients > Create app client > Mobile app, with the grant Authorization code"},
 			Notes: []string{
@@ -92,7 +92,7 @@ func otherPresets() []preset {
 		},
 		{
 			Name: "slack", Title: "Slack", Issuer: "https://slack.com",
-			RedirectHost: "localhost", Ports: fixedPorts, ExactRedirect: true,
+			RedirectHost: "localhost", Ports: fixedPorts, ExactRedirect: true, NoOfflineAccess: true,
 			Scopes:   []string{"openid", "email", "profile"},
 			Register: []string{"Your Apps > Create New App", "OAuth & Permissions > Redirect URLs, and PKCE switched on, which cannot be undone"},
 			Notes: []string{

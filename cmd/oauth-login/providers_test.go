@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -21,6 +22,9 @@ func TestEveryPreset(t *testing.T) {
 	for _, preset := range presets() {
 		if _, ok := known[preset.Name]; ok == (preset.Unsupported != "") {
 			t.Errorf("%s: there is an imitation: %v", preset.Name, ok)
+		}
+		if refuses := slices.Contains(known[preset.Name].unknownScopes, "offline_access"); refuses != preset.NoOfflineAccess {
+			t.Errorf("%s: the imitation refuses offline_access: %v", preset.Name, refuses)
 		}
 		delete(known, preset.Name)
 		if preset.Unsupported != "" {
@@ -52,7 +56,8 @@ func tryPreset(t *testing.T, preset *preset) {
 		}
 		login = append(login, "--client-secret-file", file)
 	}
-	if said := p.signIn(t, spare, login...); strings.Contains(said, "warning") {
+	said := p.signIn(t, spare, login...)
+	if strings.Contains(said, "warning") || strings.Contains(said, "--audience") != preset.WantsAudience {
 		t.Errorf("login:\n%s", said)
 	}
 	if code := p.run(t.Context(), []string{"token"}); code != exitDone {
