@@ -26,15 +26,16 @@ type Flow struct {
 	// RedirectURI is where the answer comes back to.
 	RedirectURI string
 
-	client  *Client
-	as      *AuthorizationServer // as the person was sent there
-	asked   asked
-	created time.Time
-	dpop    *DPoP              // nil for none
-	secret  func() flowSecrets // in a function, so that no way of printing shows them
-	spent   atomic.Bool
-	copied  atomic.Bool           // another Flow may be the same login
-	spare   atomic.Pointer[spare] // nil unless KeepWarm runs
+	client      *Client
+	as          *AuthorizationServer // as the person was sent there
+	asked       asked
+	promisesISS bool // the server did so when the person was sent there
+	created     time.Time
+	dpop        *DPoP              // nil for none
+	secret      func() flowSecrets // in a function, so that no way of printing shows them
+	spent       atomic.Bool
+	copied      atomic.Bool           // another Flow may be the same login
+	spare       atomic.Pointer[spare] // nil unless KeepWarm runs
 
 	known      *metadataEntry // where as is from, nil for the issuer itself
 	confirming turn           // guards confirmed and outdated
@@ -102,7 +103,8 @@ func (c *Client) authorize(ctx context.Context, redirectURI string) (*Flow, erro
 		slog.Bool("pushed", c.pushes(as)), slog.Bool("dpop", request.dpop != nil))
 	return &Flow{
 		URL: target, URLExpiry: request.expiry, RedirectURI: redirectURI,
-		client: c, as: as, known: known, asked: asked, created: time.Now(), dpop: request.dpop, secret: func() flowSecrets { return secrets },
+		client: c, as: as, known: known, asked: asked, promisesISS: as.AuthorizationResponseIssParameterSupported, created: time.Now(),
+		dpop: request.dpop, secret: func() flowSecrets { return secrets },
 	}, nil
 }
 
@@ -300,6 +302,9 @@ func (f *Flow) redeem(ctx context.Context, as *AuthorizationServer, callback Cal
 // so now; a signed response always has it.
 func (f *Flow) validate(ctx context.Context, as *AuthorizationServer, params url.Values, state string) (CallbackParameters, error) {
 	if !isSigned(f.asked.responseMode) {
+		if f.promisesISS && params.Get("iss") == "" { // RFC 9207, section 2.3: what was promised in another process counts
+			return CallbackParameters{}, missingISS(f.as)
+		}
 		if callback, err := ValidateAuthResponse(f.as, f.client, params, state); err != nil || as == f.as {
 			return callback, err
 		}

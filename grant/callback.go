@@ -120,10 +120,14 @@ func checkIss(as *AuthorizationServer, client *Client, params url.Values) error 
 		return &CheckError{Check: checkAuthIss, Code: codeInvalidResponse,
 			Reason: "the redirect comes from another issuer", Expected: as.Issuer, Actual: iss}
 	case as.AuthorizationResponseIssParameterSupported || client.FAPI2:
-		return &CheckError{Check: checkAuthIss, Code: codeInvalidResponse,
-			Reason: "the redirect has no iss, although the issuer says that it always sends one", Expected: as.Issuer}
+		return missingISS(as)
 	}
 	return nil
+}
+
+func missingISS(as *AuthorizationServer) error {
+	return &CheckError{Check: checkAuthIss, Code: codeInvalidResponse,
+		Reason: "the redirect has no iss, although the issuer says that it always sends one", Expected: as.Issuer}
 }
 
 // checkState protects against cross-site request forgery: RFC 6749, section

@@ -31,6 +31,8 @@ const (
 // pendingLogin is the form of a Flow outside its process.
 type pendingLogin struct {
 	Issuer       string      `json:"issuer"`
+	Endpoint     string      `json:"authorization_endpoint"`
+	PromisesISS  bool        `json:"authorization_response_iss_parameter_supported,omitempty"`
 	ClientID     string      `json:"client_id"`
 	RedirectURI  string      `json:"redirect_uri"`
 	URL          string      `json:"url"`
@@ -66,8 +68,8 @@ func (f *Flow) MarshalBinary() ([]byte, error) {
 	}
 	secrets := f.secret()
 	payload, err := json.Marshal(pendingLogin{
-		Issuer: f.as.Issuer, ClientID: f.client.ClientID, RedirectURI: f.RedirectURI, URL: f.URL, URLExpiry: f.URLExpiry,
-		CreatedAt: f.created.UTC().Round(0), State: secrets.state, Nonce: secrets.nonce, CodeVerifier: secrets.verifier,
+		Issuer: f.as.Issuer, Endpoint: f.as.AuthorizationEndpoint, PromisesISS: f.promisesISS,
+		ClientID: f.client.ClientID, RedirectURI: f.RedirectURI, URL: f.URL, URLExpiry: f.URLExpiry, CreatedAt: f.created.UTC().Round(0), State: secrets.state, Nonce: secrets.nonce, CodeVerifier: secrets.verifier,
 		Scopes: f.asked.scopes, ACRValues: f.asked.acrValues, MaxAge: f.asked.maxAge, ResponseMode: f.asked.responseMode,
 		FAPI2: f.client.FAPI2, DPoP: dpop,
 	})
@@ -99,6 +101,10 @@ func (c *Client) Resume(ctx context.Context, data []byte) (*Flow, error) {
 		return nil, err
 	}
 	as, known, err := c.discover(ctx)
+	if err == nil && known != nil && as.AuthorizationEndpoint != pending.Endpoint {
+		as, err = c.renew(ctx, as) // the other process knew more than the cache
+		known = nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -146,6 +152,8 @@ func (p *pendingLogin) flow(c *Client, as *AuthorizationServer) (*Flow, error) {
 	switch {
 	case p.Issuer != as.Issuer:
 		return nil, notResumable("it is one at another issuer")
+	case p.Endpoint != as.AuthorizationEndpoint: // as in Client.confirm
+		return nil, notResumable("the issuer has another authorization_endpoint since")
 	case p.ClientID != c.ClientID || p.FAPI2 != c.FAPI2:
 		return nil, notResumable("it is one of another client")
 	case age > maxPending:
@@ -163,7 +171,7 @@ func (p *pendingLogin) flow(c *Client, as *AuthorizationServer) (*Flow, error) {
 	secrets := flowSecrets{state: p.State, nonce: p.Nonce, verifier: p.CodeVerifier}
 	flow := &Flow{
 		URL: p.URL, URLExpiry: p.URLExpiry, RedirectURI: p.RedirectURI, client: c, as: as, asked: asked, created: p.CreatedAt,
-		dpop: dpop, secret: func() flowSecrets { return secrets },
+		promisesISS: p.PromisesISS, dpop: dpop, secret: func() flowSecrets { return secrets },
 	}
 	flow.copied.Store(true)
 	return flow, nil

@@ -65,6 +65,8 @@ func TestResumeOutcomes(t *testing.T) {
 		"another state":                          {params: func(string) url.Values { return code("x") }, want: "not ours"},
 		"error":                                  {params: func(s string) url.Values { return url.Values{"error": {"access_denied"}, "state": {s}} }, want: "refused access_denied"},
 		"wrong iss":                              {params: func(s string) url.Values { return with(code(s), "iss", "https://evil.example") }, want: wrongIss},
+		"iss promised, and not now":              {first: func(c *grant.Client) { c.Server.AuthorizationResponseIssParameterSupported = true }, params: code, want: wrongIss},
+		"iss promised now":                       {then: func(c *grant.Client) { c.Server.AuthorizationResponseIssParameterSupported = true }, params: code, want: wrongIss},
 		"wrong nonce":                            {params: code, claims: members{"nonce": "other"}, want: compared + "nonce", sent: 1},
 		"no nonce":                               {params: code, claims: members{"nonce": nil}, want: badClaim + "nonce", sent: 1},
 		"max_age, of which the other knows none": {first: func(c *grant.Client) { c.MaxAge = new(60) }, params: code, claims: members{"auth_time": 1}, want: timestamp + "auth_time", sent: 1},
@@ -167,6 +169,7 @@ func TestResumeRefuses(t *testing.T) {
 		"a bad key":         {data: changed(members{"dpop": members{"jwk": members{"kty": "oct", "k": "AAAA"}}})},
 		"no key":            {data: changed(members{"dpop": members{}})},
 		"another issuer":    {data: data, setup: func(c *grant.Client) { c.Server.Issuer = "https://other.example" }},
+		"another endpoint":  {data: data, setup: func(c *grant.Client) { c.Server.AuthorizationEndpoint += "2" }},
 		"another client":    {data: data, setup: func(c *grant.Client) { c.ClientID = "other" }},
 		"one of FAPI alone": {data: changed(members{"fapi2": true})},
 	} {

@@ -2,8 +2,11 @@ package store_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -110,5 +113,33 @@ func TestStepUpLoginThatFails(t *testing.T) {
 				t.Errorf("the log does not say what is demanded: %s", &log.text)
 			}
 		})
+	}
+}
+
+// The refusal is there in the end, although the API has ended the connection while
+// the person was thinking.
+func TestStepUpKeepsTheRefusal(t *testing.T) {
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("WWW-Authenticate", wantsScope)
+		w.WriteHeader(http.StatusForbidden)
+		io.WriteString(w, strings.Repeat("why ", 10_000))
+	}))
+	defer api.Close()
+	source := &store.Source{Client: &grant.Client{Issuer: issuerURL, ClientID: "cli"}, Store: new(store.Memory)}
+	if err := source.Save(t.Context(), &grant.Token{AccessToken: "access"}); err != nil {
+		t.Fatal(err)
+	}
+	source.Login = func(context.Context, save) (*grant.Token, error) {
+		api.CloseClientConnections()
+		time.Sleep(50 * time.Millisecond)
+		return nil, errors.New("the person said no")
+	}
+	resp, err := source.HTTPClient().Get(api.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); err != nil || len(body) != 40_000 {
+		t.Errorf("%d bytes, %v", len(body), err)
 	}
 }
