@@ -118,7 +118,7 @@ func (a asked) with(demand *StepUp) asked {
 	}
 	for _, scope := range demand.Scopes {
 		if !slices.Contains(a.scopes, scope) {
-			a.scopes = append(slices.Clip(a.scopes), scope)
+			a.scopes = append(a.scopes, scope)
 		}
 	}
 	if demand.ACRValues != "" {

@@ -207,48 +207,57 @@ func TestStepUpAsksForAll(t *testing.T) {
 	}
 }
 
-// Many requests at once, one login; and one that comes late takes what came of it.
+// Many requests at once, one login, whether it works or not; and a request that is
+// refused a little later takes what comes of it, too.
 func TestStepUpIsShared(t *testing.T) {
-	s := &scene{&provider{good: "refresh"}, &shelf{}}
-	s.signIn(t, withClaims(t, "access", nil, nil))
-	api := &strictAPI{t: t, takes: "Bearer better", challenge: wantsScope, status: 403}
-	const requests = 20
-	var refused, done sync.WaitGroup
-	refused.Add(requests)
-	var late sync.Once
-	s.api = func(req *http.Request) *http.Response {
-		resp := api.answer(req)
-		if req.Header.Get("Authorization") == "Bearer access" {
-			refused.Done()
-			refused.Wait() // until all are refused
-			late.Do(func() { time.Sleep(50 * time.Millisecond) })
-		}
-		return resp
-	}
-	var logins atomic.Int32
-	source := s.source()
-	source.Login = func(ctx context.Context, save save) (*grant.Token, error) {
-		logins.Add(1)
-		token := withClaims(t, "better", []string{"admin"}, nil)
-		return token, save(ctx, token)
-	}
-	client := source.HTTPClient()
-	for range requests {
-		done.Go(func() {
-			resp, err := client.Get("https://api.example/")
-			if err != nil {
-				t.Error(err)
-				return
+	for want, failure := range map[int]error{http.StatusOK: nil, http.StatusForbidden: errors.New("the person said no")} {
+		t.Run(http.StatusText(want), func(t *testing.T) {
+			s := &scene{&provider{good: "refresh"}, &shelf{}}
+			s.signIn(t, withClaims(t, "access", nil, nil))
+			api := &strictAPI{t: t, takes: "Bearer better", challenge: wantsScope, status: 403}
+			const requests = 20
+			var refused, done sync.WaitGroup
+			refused.Add(requests)
+			var late sync.Once
+			s.api = func(req *http.Request) *http.Response {
+				resp := api.answer(req)
+				if req.Header.Get("Authorization") == "Bearer access" {
+					refused.Done()
+					refused.Wait() // until all are refused
+					late.Do(func() { time.Sleep(20 * time.Millisecond) })
+				}
+				return resp
 			}
-			resp.Body.Close()
-			if resp.StatusCode != http.StatusOK {
-				t.Errorf("status %d", resp.StatusCode)
+			var logins atomic.Int32
+			source := s.source()
+			source.Login = func(ctx context.Context, save save) (*grant.Token, error) {
+				logins.Add(1)
+				time.Sleep(200 * time.Millisecond)
+				token := withClaims(t, "better", []string{"admin"}, nil)
+				if failure != nil {
+					return nil, failure
+				}
+				return token, save(ctx, token)
+			}
+			client := source.HTTPClient()
+			for range requests {
+				done.Go(func() {
+					resp, err := client.Get("https://api.example/")
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					resp.Body.Close()
+					if resp.StatusCode != want {
+						t.Errorf("status %d", resp.StatusCode)
+					}
+				})
+			}
+			done.Wait()
+			if logins.Load() != 1 {
+				t.Errorf("%d logins", logins.Load())
 			}
 		})
-	}
-	done.Wait()
-	if logins.Load() != 1 {
-		t.Errorf("%d logins", logins.Load())
 	}
 }
 
