@@ -53,6 +53,7 @@ type EncryptedFile struct {
 	mu         sync.Mutex
 	turn       chan struct{}      // held while a passphrase is being asked for
 	held       func() *keys       // what was unlocked last; a function, so that it cannot be printed
+	choice     func()             // gives up the right to choose the passphrase; nil for none
 	workFactor int                // of a new passphrase; 0 means scryptWorkFactor
 	before     func(string) error // directory.before
 }
@@ -137,6 +138,7 @@ func (e *EncryptedFile) Save(ctx context.Context, key string, record []byte) (er
 			return err
 		}
 		d.delete(key + markExtension) // it is of another record now; if it stays, nobody believes it
+		e.settleChoice()
 		return nil
 	})
 }

@@ -87,7 +87,7 @@ func mustLoad(t testing.TB, s Store, key string) string {
 	return string(record)
 }
 
-// expectFiles compares the names of files in a directory, the lock aside.
+// expectFiles compares the names of files in a directory, the locks aside.
 func expectFiles(t testing.TB, dir string, want ...string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -96,7 +96,7 @@ func expectFiles(t testing.TB, dir string, want ...string) {
 	}
 	var got []string
 	for _, entry := range entries {
-		if entry.Name() != lockName {
+		if entry.Name() != lockName && entry.Name() != locksName {
 			got = append(got, entry.Name())
 		}
 	}

@@ -31,31 +31,42 @@ var _ locker = fileLocks{}
 // Lock waits for the lock, until ctx ends. An error other than "busy" is never
 // passed over: without the lock, a refresh token could be spent twice.
 func (l fileLocks) Lock(ctx context.Context, name string) (unlock func(), err error) {
-	dir, err := l.directory()
-	if err != nil {
-		return nil, &LockError{Path: dir, Err: err}
-	}
-	path := filepath.Join(dir, name+".lock")
 	for {
-		file := flock.New(path) // never one that was used before: it would let us in again
-		locked, err := file.TryLock()
-		if err != nil {
-			return nil, &LockError{Path: path, Err: err}
-		}
-		if locked && inPlace(file) {
-			return func() { file.Unlock() }, nil
-		}
-		if locked { // one that was removed, by whom ever, excludes nobody
-			file.Unlock()
-			continue
+		if unlock, err = l.try(name); unlock != nil || err != nil {
+			return unlock, err
 		}
 		select {
 		case <-time.After(lockPause + rand.N(lockJitter)):
 		case <-ctx.Done():
-			return nil, &LockError{Path: path, Busy: true}
+			dir, _ := l.place()
+			return nil, &LockError{Path: lockFile(dir, name), Busy: true}
 		}
 	}
 }
+
+// try takes the lock if nobody has it, and else returns nil.
+func (l fileLocks) try(name string) (unlock func(), err error) {
+	dir, err := l.directory()
+	if err != nil {
+		return nil, &LockError{Path: dir, Err: err}
+	}
+	path := lockFile(dir, name)
+	for {
+		file := flock.New(path) // never one that was used before: it would let us in again
+		locked, err := file.TryLock()
+		switch {
+		case err != nil:
+			return nil, &LockError{Path: path, Err: err}
+		case !locked:
+			return nil, nil
+		case inPlace(file):
+			return func() { file.Unlock() }, nil
+		}
+		file.Unlock() // one that was removed, by whom ever, excludes nobody
+	}
+}
+
+func lockFile(dir, name string) string { return filepath.Join(dir, name+".lock") }
 
 // inPlace reports whether others who ask for the lock will find this file. What
 // cleans caches and temporary directories spares files of late.

@@ -196,10 +196,8 @@ func (e *EncryptedFile) unlock(ctx context.Context, d *directory, create bool) (
 	switch {
 	case missing && !create:
 		return nil, lostIdentity(d)
-	case missing && held != nil: // was chosen in this process and is not written yet
-		return held, nil
 	case missing:
-		return e.choose(ctx)
+		return e.chosen(ctx, d, held)
 	case err != nil:
 		return nil, err
 	case held != nil && bytes.Equal(held.wrapped, wrapped):

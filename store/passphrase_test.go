@@ -132,15 +132,20 @@ func TestPassphraseIsForgotten(t *testing.T) {
 }
 
 // TestPassphraseRace: of several that choose a passphrase at the same time, one
-// is first, and the others use its identity or fail before they write.
+// is first, and the others use its identity or fail before the person signs in.
 func TestPassphraseRace(t *testing.T) {
 	dir := private(t)
 	same := []*EncryptedFile{withPassphrase(dir, "same"), withPassphrase(dir, "same"), withPassphrase(dir, "same")}
 	other := withPassphrase(dir, "other")
-	for _, e := range append(same, other) {
+	for _, e := range same {
 		if err := e.Probe(t.Context()); err != nil { // nobody has written yet: all choose
 			t.Fatal(err)
 		}
+	}
+	err := other.Probe(t.Context())
+	expectReason(t, "Probe", err, WrongKey)
+	if !strings.Contains(err.Error(), "another process has just chosen") {
+		t.Errorf("Probe: %v", err)
 	}
 	keys := []string{keyA, keyB, strings.Repeat("1", 32)}
 	var wait sync.WaitGroup

@@ -395,11 +395,22 @@ func checkEmptyKeychain(ts *testscript.TestScript, _ bool, _ []string) {
 	for _, dir := range []string{"keychain", "config/oauth-login/profiles", ts.Getenv("ENCRYPTED_FILES")} {
 		entries, _ := os.ReadDir(ts.MkAbs(dir))
 		for _, entry := range entries {
-			if entry.Name() != ".lock" { // which holds nothing
+			if !isLock(ts.MkAbs(dir), entry) {
 				ts.Fatalf("%s holds %v", dir, entry)
 			}
 		}
 	}
+}
+
+// isLock reports whether an entry of a directory is a lock, which holds nothing, or
+// a directory of locks.
+func isLock(dir string, entry fs.DirEntry) bool {
+	if !entry.IsDir() {
+		return strings.HasSuffix(entry.Name(), ".lock")
+	}
+	below := filepath.Join(dir, entry.Name())
+	entries, err := os.ReadDir(below)
+	return err == nil && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !isLock(below, e) })
 }
 
 // checkJSON: json path [value]: standard output of the last command is one JSON

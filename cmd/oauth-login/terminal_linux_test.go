@@ -75,9 +75,10 @@ func TestPassphraseCanBeInterrupted(t *testing.T) {
 			if provider.Requests("authorize") != 0 {
 				t.Error("a browser was opened")
 			}
-			entries, err := os.ReadDir(filepath.Join(h.data(), "oauth-login", "encrypted"))
+			dir := filepath.Join(h.data(), "oauth-login", "encrypted")
+			entries, err := os.ReadDir(dir)
 			for _, entry := range entries {
-				if entry.Name() != ".lock" {
+				if !isLock(dir, entry) {
 					t.Errorf("%s is stored, %v", entry, err)
 				}
 			}
