@@ -2,8 +2,11 @@ package main
 
 import (
 	"os"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/oauth-login/oauth-login/internal/issuer"
 )
 
 // shownAt runs the command at a terminal and returns what that shows.
@@ -65,13 +68,21 @@ func TestNoColours(t *testing.T) {
 // TestNarrowTerminals: no line is wider than the terminal, save for words and
 // commands that are to be copied.
 func TestNarrowTerminals(t *testing.T) {
+	provider := startProvider(t, &issuer.Options{})
 	h := newHome(t)
-	for _, columns := range []uint16{20, 40, 60, 80, 200} {
-		for line := range strings.Lines(h.shownAt(t, columns, []string{"NO_COLOR=1"}, "token", "--output", "yaml")) {
-			most := min(int(columns), 80)
-			if line = strings.TrimSuffix(line, "\n"); columnsOf(line) > most && !strings.Contains(line, "'oauth-login") {
+	for _, columns := range []uint16{30, 40, 60, 80, 200} {
+		shown := h.shownAt(t, columns, []string{"NO_COLOR=1"}, "token", "--output", "yaml")
+		shown += h.shownAt(t, columns, []string{"NO_COLOR=1", "SSH_CONNECTION=198.51.100.7 50000 203.0.113.9 22", "BROWSER="},
+			"--issuer", provider.URL(), "--client-id", "cli", "--timeout", "100ms")
+		lines := 0
+		for line := range strings.Lines(shown) {
+			line = strings.TrimSuffix(line, "\n")
+			if lines++; columnsOf(line) > min(int(columns), 80) && !regexp.MustCompile(`^ *('?oauth-login |ssh -L |http://)`).MatchString(line) {
 				t.Errorf("%d columns: %q", columns, line)
 			}
+		}
+		if lines < 10 {
+			t.Errorf("it shows\n%s", shown)
 		}
 	}
 }

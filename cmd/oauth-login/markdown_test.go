@@ -82,7 +82,7 @@ func TestDocsLinksLeadSomewhere(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if name != "README.md" && name != "docs/providers.md" && !strings.Contains(pages["README.md"], "("+name+")") {
+		if name != "README.md" && !strings.Contains(pages["README.md"], "("+name+")") {
 			t.Errorf("the README has no link to %s", name)
 		}
 	}

@@ -52,12 +52,12 @@ func before(expiry time.Time) string {
 func (p *program) stillWaiting(ctx context.Context, o *options, client *grant.Client, e loopback.Event) {
 	p.say("Still waiting for the browser%s. What may help:", ignored(e.Ignored))
 	if said := quoteUnverified(e.Unverified); said != "" {
-		p.say("- The provider may have said\n  %s", said)
+		p.say("- The provider may have said %s", said)
 	}
-	p.say("- The provider shows an error: this redirect URI has to be registered there,\n  exactly as it is: %s", e.RedirectURI)
-	p.say("- The browser insists on https (Safari's \"Warn before connecting to a website\n  over HTTP\", Brave): allow this page, or use another browser.")
+	p.say("- The provider shows an error: this redirect URI has to be registered there, exactly as it is: %s", e.RedirectURI)
+	p.say("- The browser insists on https (Safari's \"Warn before connecting to a website over HTTP\", Brave): allow this page, or use another browser.")
 	if p.paste(o, client) != nil {
-		p.say("- The browser is on another machine: copy the address of its last page, paste\n  it here and press Enter. What is pasted is not shown.")
+		p.say("- The browser is on another machine: copy the address of its last page, paste it here and press Enter. What is pasted is not shown.")
 	}
 	if offersDevice(ctx, client) {
 		p.hint("--device signs in with a browser on any other device")

@@ -54,7 +54,7 @@ func TestWaitingHelps(t *testing.T) {
 					t.Errorf("%q is in\n%s", part, text)
 				}
 			}
-			for line := range strings.Lines(text) {
+			for line := range strings.Lines(wrap(text, 80)) { // as a terminal shows it
 				if utf8.RuneCountInString(line) > 81 && !strings.Contains(line, "http") {
 					t.Errorf("%q is too long", line)
 				}

@@ -66,7 +66,7 @@ func TestPaste(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.says(t, "ssh -L "+redirect.Port()+":127.0.0.1:"+redirect.Port()+" ", "203.0.113.9\n")
-	p.says(t, "of that page, paste it here", "not shown")
+	p.says(t, "When the browser has signed in", "not shown")
 	tty.listens(t)
 	answer := browser.address(t, authorizationURL)
 	u, err := url.Parse(answer)

@@ -100,8 +100,8 @@ func (p *program) helpWithoutBrowser(ctx context.Context, o *options, client *gr
 }
 
 // pasteInvitation is for whoever has no other way back.
-const pasteInvitation = `When the browser has signed in and cannot open the last page, copy the address
-of that page, paste it here and press Enter. What is pasted is not shown.`
+const pasteInvitation = "When the browser has signed in and cannot open the last page, copy the address of that page, paste it here and press Enter. " +
+	"What is pasted is not shown."
 
 // offersDevice reports whether the issuer, which is discovered already, knows the
 // device grant (RFC 8628, section 4).

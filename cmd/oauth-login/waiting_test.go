@@ -17,12 +17,9 @@ func TestStillWaiting(t *testing.T) {
 		Unverified: []loopback.Unverified{{Code: "invalid_scope", Description: "unknown"}, {Code: "access_denied"}},
 	})
 	const want = `Still waiting for the browser (3 other requests were ignored). What may help:
-- The provider may have said
-  (unverified, as any web page can send it) "invalid_scope: unknown" and "access_denied"
-- The provider shows an error: this redirect URI has to be registered there,
-  exactly as it is: http://localhost:1717/OauthRedirect
-- The browser insists on https (Safari's "Warn before connecting to a website
-  over HTTP", Brave): allow this page, or use another browser.
+- The provider may have said (unverified, as any web page can send it) "invalid_scope: unknown" and "access_denied"
+- The provider shows an error: this redirect URI has to be registered there, exactly as it is: http://localhost:1717/OauthRedirect
+- The browser insists on https (Safari's "Warn before connecting to a website over HTTP", Brave): allow this page, or use another browser.
 `
 	if got := p.stderr.String(); got != want {
 		t.Errorf("it says\n%s\nand not\n%s", got, want)
