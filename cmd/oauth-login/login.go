@@ -77,7 +77,11 @@ func (p *program) loginAgain(ctx context.Context, o *options) error {
 		return err
 	}
 	profile = o.withFiles(profile)
-	o.adopt(presetOf(profile.Provider), o.given)
+	known := presetOf(profile.Provider)
+	if err := known.refuse(o); err != nil {
+		return err
+	}
+	o.adopt(known, o.given)
 	client, err := p.remembered(ctx, o, profile)
 	if err != nil {
 		return err

@@ -90,30 +90,40 @@ func (o *options) useProvider() error {
 	if found == nil {
 		return usageError("there is no preset for "+quoted(o.provider), "'oauth-login providers' lists those that there are; others need no more than --issuer")
 	}
-	more := "'oauth-login providers " + found.Name + "' says more"
 	if found.Unsupported != "" {
-		return &commandError{code: exitUsage, text: "nobody can sign in to " + found.Title + " from here: " + found.Unsupported, hint: more}
+		return &commandError{code: exitUsage, text: "nobody can sign in to " + found.Title + " from here: " + found.Unsupported, hint: found.more()}
 	}
 	if o.issuer = cmp.Or(o.issuer, found.Issuer); o.issuer == "" {
 		return &commandError{code: exitUsage, text: "--provider " + found.Name + " needs the issuer, which is one of your own there",
-			hint: found.command() + "; " + more}
+			hint: found.command() + "; " + found.more()}
 	}
-	if o.issuer == found.IssuerForm {
-		return usageError("the words in capitals in "+o.issuer+" stand for your own", more)
-	}
-	if found.NoResource && len(o.resources) > 0 {
-		return usageError(found.Title+" takes no --resource", "name the resource by its scopes, with --scope; "+more)
-	}
-	if found.NoOfflineAccess && slices.Contains(strings.Fields(strings.Join(o.scopes, " ")), "offline_access") {
-		return usageError(found.Title+" does not know the scope offline_access", "leave it out of --scope; "+more)
-	}
-	if found.ExactRedirect && !o.device && o.given("port") && o.redirectURI == "" && slices.Contains(strings.Split(o.ports, ","), anyPort) {
-		return usageError(found.Title+" compares the port of the redirect URI, so that none fits --port 0",
-			"leave --port out and register "+strings.Join(found.redirectURIs(), " and "))
+	if err := found.refuse(o); err != nil {
+		return err
 	}
 	o.adopt(found, o.given)
 	return nil
 }
+
+// refuse finds flags that the provider would refuse, or that lead nowhere, before
+// the person is sent away. nil refuses nothing.
+func (p *preset) refuse(o *options) error {
+	switch {
+	case p == nil:
+		return nil
+	case o.issuer != "" && o.issuer == p.IssuerForm:
+		return usageError("the words in capitals in "+o.issuer+" stand for your own", p.more())
+	case p.NoResource && len(o.resources) > 0:
+		return usageError(p.Title+" takes no --resource", "name the resource by its scopes, with --scope; "+p.more())
+	case p.NoOfflineAccess && slices.Contains(strings.Fields(strings.Join(o.scopes, " ")), "offline_access"):
+		return usageError(p.Title+" does not know the scope offline_access", "leave it out of --scope; "+p.more())
+	case p.ExactRedirect && !o.device && o.redirectURI == "" && o.given("port") && slices.Contains(strings.Split(o.ports, ","), anyPort):
+		return usageError(p.Title+" compares the port of the redirect URI, so that none fits --port 0",
+			"leave --port out and register "+strings.Join(p.redirectURIs(), " and "))
+	}
+	return nil
+}
+
+func (p *preset) more() string { return "'oauth-login providers " + p.Name + "' says more" }
 
 // adopt has the redirect URI be the one that a provider wants, unless flags say
 // otherwise. nil changes nothing.

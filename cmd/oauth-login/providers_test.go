@@ -68,6 +68,11 @@ func tryPreset(t *testing.T, preset *preset) {
 		t.Errorf("the token can be refreshed: %v", refreshed)
 	}
 	p.signIn(t, spare, "login", "--no-browser") // with what is remembered
+	if preset.ExactRedirect {
+		if code := p.run(t.Context(), []string{"login", "--no-browser", "--port", "0"}); code != exitUsage {
+			t.Errorf("login again with any port: exit code %d\n%s", code, p.stderr)
+		}
+	}
 	if code := p.run(t.Context(), []string{"logout"}); code != exitDone {
 		t.Errorf("logout: exit code %d\n%s", code, p.stderr)
 	}

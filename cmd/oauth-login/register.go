@@ -213,7 +213,7 @@ func grantTypes(as *grant.AuthorizationServer) []string {
 func (o *options) toRegister(as *grant.AuthorizationServer) string {
 	if p := o.preset; p != nil && o.redirectURI == "" {
 		return "register one: " + strings.Join(p.Register, "; ") + "; with the redirect URI " + strings.Join(p.redirectURIs(), " and ") +
-			"; and give its ID with --client-id; 'oauth-login providers " + p.Name + "' says more"
+			"; and give its ID with --client-id; " + p.more()
 	}
 	scopes := strings.Fields(strings.Join(o.scopes, " "))
 	if len(scopes) == 0 {
