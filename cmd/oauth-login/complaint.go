@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net/url"
 	"strings"
 
 	"github.com/oauth-login/oauth-login/grant"
@@ -102,12 +101,10 @@ func containsFold(text, part string) bool {
 // withoutMetadata names the preset of a provider whose metadata were looked for in
 // vain, "" for none.
 func withoutMetadata(e *grant.CheckError) string {
-	_, rest, _ := strings.Cut(e.Reason, "no metadata of https://")
-	host, _, _ := strings.Cut(strings.ReplaceAll(rest, " ", "/"), "/")
-	for _, preset := range presets() {
-		if u, err := url.Parse(preset.Issuer); err == nil && preset.TokenPath != "" && host != "" && u.Host == host {
-			return preset.Name
-		}
+	_, rest, _ := strings.Cut(e.Reason, "no metadata of ")
+	issuer, _, _ := strings.Cut(rest, " was found")
+	if known := presetFor(issuer); known != nil && known.TokenPath != "" {
+		return known.Name
 	}
 	return ""
 }

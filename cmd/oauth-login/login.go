@@ -31,6 +31,9 @@ func (p *program) login(ctx context.Context, o *options) error {
 	if o.issuer == "" {
 		return noIssuer()
 	}
+	if known := presetFor(o.issuer); known != nil && o.preset == nil {
+		p.hint("--provider " + known.Name + " knows the ways of " + known.Title)
+	}
 	client, err := p.client(ctx, o)
 	if err != nil {
 		return err

@@ -81,6 +81,30 @@ func presetOf(name string) *preset {
 	return nil
 }
 
+// presetFor returns the preset whose issuers are on the same host, nil for none. Hosts
+// of anybody's own tell nothing.
+func presetFor(issuer string) *preset {
+	all := presets()
+	for i, p := range all {
+		if onHostOf(p.Issuer, issuer) || onHostOf(p.IssuerForm, issuer) {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
+// onHostOf compares the labels of host names. One in capitals is any.
+func onHostOf(form, issuer string) bool {
+	known, err1 := url.Parse(form)
+	given, err2 := url.Parse(issuer)
+	if err1 != nil || err2 != nil || !strings.Contains(known.Host, ".") {
+		return false
+	}
+	return slices.EqualFunc(strings.Split(known.Host, "."), strings.Split(strings.ToLower(given.Host), "."), func(a, b string) bool {
+		return a == b || a == strings.ToUpper(a) && b != ""
+	})
+}
+
 // useProvider takes the preset that --provider names, if it names one.
 func (o *options) useProvider() error {
 	if o.provider == "" {

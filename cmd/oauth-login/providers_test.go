@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"net"
 	"os"
 	"path/filepath"
@@ -135,4 +136,49 @@ func (p *testProgram) refresh(t *testing.T) bool {
 		t.Fatal(err)
 	}
 	return true
+}
+
+// TestPresetFor: whoever gives the issuer alone of a provider that has a preset is
+// told of that, before anything is sent.
+func TestPresetFor(t *testing.T) {
+	for issuer, want := range map[string]string{
+		"https://github.com":                                    "github",
+		"https://Accounts.Google.com/":                          "google",
+		"https://login.microsoftonline.com/common/v2.0":         "microsoft",
+		"https://dev-1.okta.com":                                "okta",
+		"https://dev-1.us.auth0.com/":                           "auth0",
+		"https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1": "cognito",
+		"https://company.my.salesforce.com":                     "salesforce",
+		"https://okta.com":                                      "",
+		"https://a.b.okta.com":                                  "",
+		"https://.okta.com":                                     "",
+		"https://github.com.example":                            "",
+		"https://sso.company.example/realms/a":                  "",
+		"https://company":                                       "",
+		"http://127.0.0.1:8080":                                 "",
+		"":                                                      "",
+		"%":                                                     "",
+	} {
+		got := ""
+		if found := presetFor(issuer); found != nil {
+			got = found.Name
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", issuer, got, want)
+		}
+	}
+	for _, preset := range presets() {
+		if preset.Issuer != "" && presetFor(preset.Issuer).Name != preset.Name {
+			t.Errorf("the issuer of %s is taken for one of %s", preset.Name, presetFor(preset.Issuer).Name)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for args, told := range map[string]bool{"": true, "--provider gitlab": false} {
+		p := newTestProgram(t)
+		p.run(ctx, append(strings.Fields(args), "--issuer", "https://gitlab.com", "--client-id", "ID"))
+		if said := p.stderr.String(); strings.Contains(said, "hint: --provider gitlab knows the ways of GitLab\n") != told {
+			t.Errorf("%q: it says\n%s", args, said)
+		}
+	}
 }
