@@ -52,6 +52,7 @@ func verbExamples() map[string]string {
 		"providers": `  oauth-login providers github
   oauth-login --provider github --client-id ID --client-secret-file FILE`,
 		"status":   "  oauth-login status --output json",
+		"doctor":   "  oauth-login doctor --issuer https://issuer.example",
 		"userinfo": "  oauth-login userinfo --profile work",
 		"logout": `  oauth-login logout --profile work
   oauth-login logout --all --yes`,

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -170,6 +171,51 @@ func TestDocsHaveTheExitCodes(t *testing.T) {
 		}
 		if !regexp.MustCompile(`\n\| (\d+, )?` + number + `(, \d+)? \|`).MatchString(pages["README.md"]) {
 			t.Errorf("the README does not have %d", code)
+		}
+	}
+}
+
+// TestDocsHaveTheEvents: those that the source emits, the help page and docs/events.md
+// are the same, and so are their members.
+func TestDocsHaveTheEvents(t *testing.T) {
+	emitted := map[string]bool{}
+	sources, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range sources {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		for _, match := range regexp.MustCompile(`Event: "(\w+)"`).FindAllStringSubmatch(read(t, path), -1) {
+			emitted[match[1]] = true
+		}
+	}
+	if len(emitted) < 16 {
+		t.Errorf("the source has %v only", emitted)
+	}
+	page := read(t, "../../docs/events.md")
+	described := map[string]bool{}
+	for line := range strings.Lines(page) {
+		if first, _, found := strings.Cut(strings.TrimPrefix(line, "| "), " |"); found && strings.HasPrefix(first, "`") {
+			for _, name := range strings.Split(first, ", ") {
+				described[strings.Trim(name, "`")] = true
+			}
+		}
+	}
+	delete(described, "event") // the heading
+	for _, names := range []map[string]bool{emitted, described} {
+		for name := range names {
+			if !emitted[name] || !described[name] || !regexp.MustCompile(`\b`+name+`\b`).MatchString(eventsHelp) {
+				t.Errorf("%s: emitted %t, in docs/events.md %t, or not in the help", name, emitted[name], described[name])
+			}
+		}
+	}
+	members := reflect.TypeFor[event]()
+	for i := range members.NumField() {
+		name, _, _ := strings.Cut(members.Field(i).Tag.Get("json"), ",")
+		if !strings.Contains(page, "`"+name+"`") {
+			t.Errorf("docs/events.md has no %s", name)
 		}
 	}
 }

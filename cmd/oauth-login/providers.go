@@ -12,7 +12,7 @@ import (
 func (p *program) providersVerb(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "providers [NAME]",
-		Short: "Show the providers that --provider knows, and what to register at each",
+		Short: "Show what to register at which provider",
 		Long: `Show the providers that --provider knows. With the name of one: the command
 that signs in there, what has to be registered before and where, and what is
 different from other providers.
