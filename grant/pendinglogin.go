@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strings"
 	"sync"
@@ -96,6 +97,12 @@ func sealPending(payload []byte) []byte {
 // alone have the tokens: "The client MUST NOT use the authorization code more than
 // once" (RFC 6749, section 4.1.2).
 func (c *Client) Resume(ctx context.Context, data []byte) (*Flow, error) {
+	flow, err := c.resume(ctx, data)
+	c.logRefusal(ctx, "authorization", err)
+	return flow, err
+}
+
+func (c *Client) resume(ctx context.Context, data []byte) (*Flow, error) {
 	pending, err := parsePending(data)
 	if err != nil {
 		return nil, err
@@ -121,6 +128,8 @@ func (c *Client) Resume(ctx context.Context, data []byte) (*Flow, error) {
 		c.doubt(ctx, as, err)
 		return nil, err
 	}
+	c.log(ctx, slog.LevelDebug, "authorization request resumed", slog.String("redirect_uri", flow.RedirectURI),
+		slog.Any("scopes", flow.asked.scopes), slog.Time("created_at", flow.created))
 	return flow, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"strings"
 	"sync"
@@ -356,8 +357,16 @@ func TestPendingLoginHidesSecrets(t *testing.T) {
 		}
 	}
 	wantHidden(t, "Flow", flow, secrets...)
-	resumed := mustFlow(t, another(p, nil), data)
+	var log bytes.Buffer
+	other := another(p, func(c *grant.Client) {
+		c.Logger = slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
+	resumed := mustFlow(t, other, data)
 	wantHidden(t, "a resumed Flow", resumed, secrets...)
+	if !strings.Contains(log.String(), "authorization request resumed") {
+		t.Errorf("the log says %s", &log)
+	}
+	wantNoSecrets(t, "the log", log.String(), secrets...)
 	if bytes.ContainsFunc(data, func(c rune) bool { return c < ' ' || c > '~' }) {
 		t.Errorf("it is not printable ASCII on one line: %q", data)
 	}
