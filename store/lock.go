@@ -187,9 +187,21 @@ func (s *Source) takePerson(ctx context.Context) (done func(), err error) {
 	}, nil
 }
 
-// waiting calls Waiting once for a wait that takes longer than a second. The
-// caller ends the wait with done.
+// waiting calls Waiting once for a wait that takes longer than a second, and Waited at
+// its end. The caller ends the wait with done.
 func (s *Source) waiting(login bool) (done func()) {
+	tell := s.telling(login)
+	began := time.Now()
+	return func() {
+		tell()
+		if s.Waited != nil {
+			s.Waited(login, time.Since(began))
+		}
+	}
+}
+
+// telling calls Waiting, if it is not ended before.
+func (s *Source) telling(login bool) (end func()) {
 	if s.Waiting == nil {
 		return func() {}
 	}

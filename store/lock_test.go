@@ -236,8 +236,17 @@ func TestWaitForAnotherProcess(t *testing.T) {
 						t.Errorf("told after %v, login %v", time.Since(began), login)
 					}
 				}
+				var waited time.Duration
+				source.Waited = func(login bool, took time.Duration) {
+					if waited = took; login {
+						t.Error("it was no login that was waited for")
+					}
+				}
 				token, err := source.Token(t.Context())
 				check(t, token, err, "access-1", nil)
+				if waited < test.held || waited > test.atMost {
+					t.Errorf("Waited says %v", waited)
+				}
 				if told != test.told {
 					t.Errorf("told %d times, want %d", told, test.told)
 				}

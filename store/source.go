@@ -64,6 +64,9 @@ type Source struct {
 	// person sign in, without for one that changes the login, as a refresh does.
 	// It must not use the Source. nil for nothing.
 	Waiting func(login bool)
+	// Waited is called when a wait for others is over, as short as it was, and says how
+	// long it took. Otherwise it is like Waiting. nil for nothing.
+	Waited func(login bool, took time.Duration)
 	// Damaged is called when a new login has taken the place of one that could
 	// not be read, with what was wrong and where a copy is kept. Delete removes
 	// that too. nil for nothing.

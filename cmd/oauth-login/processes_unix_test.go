@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -122,6 +123,30 @@ func TestKilledRefresh(t *testing.T) {
 			}
 			m.expectToken(t)
 		})
+	}
+}
+
+// TestWaitsAreSaid with --verbose, however short they are.
+func TestWaitsAreSaid(t *testing.T) {
+	m := newMachine(t, func(r *http.Request, _ http.Handler) bool {
+		select {
+		case <-time.After(300 * time.Millisecond):
+		case <-r.Context().Done():
+		}
+		return false
+	})
+	m.signIn(t)
+	m.expire(t)
+	said := ""
+	for _, r := range []*process{m.start(t, "token", "-v"), m.start(t, "token", "-v")} {
+		if code := r.wait(t); code != exitDone {
+			t.Errorf("exit code %d: %s", code, &r.stderr)
+		}
+		said += r.stderr.String()
+	}
+	if !regexp.MustCompile(`(?m)^oauth-login: waited \d+ ms for another oauth-login that changes the login$`).MatchString(said) ||
+		strings.Count(said, "refreshed at") != 1 {
+		t.Errorf("they said\n%s", said)
 	}
 }
 

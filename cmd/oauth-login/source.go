@@ -35,7 +35,7 @@ func (p *program) source(o *options, client *grant.Client, profile store.Profile
 		return nil, err
 	}
 	s := &source{Source: &store.Source{
-		Client: client, Store: where, Profile: profile.Name, MinTTL: o.minTTL, LockDir: o.lockDir, Waiting: p.othersAreSlow,
+		Client: client, Store: where, Profile: profile.Name, MinTTL: o.minTTL, LockDir: o.lockDir, Waiting: p.othersAreSlow, Waited: p.othersWereSlow(o),
 		Damaged: p.wasDamaged(profile.Place),
 	}}
 	s.Login = func(ctx context.Context, save func(context.Context, *grant.Token) error) (*grant.Token, error) {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/oauth-login/oauth-login/grant"
 )
@@ -37,6 +38,19 @@ func (c *toldCache) LoadMetadata(ctx context.Context, issuer string) ([]byte, er
 		c.program.detail(c.options, "metadata of %s is in the cache", issuer)
 	}
 	return entry, err
+}
+
+// othersWereSlow tells of waits for other processes, which are short as a rule.
+func (p *program) othersWereSlow(o *options) func(login bool, took time.Duration) {
+	return func(login bool, took time.Duration) {
+		switch {
+		case took < 10*time.Millisecond: // that is the lock itself
+		case login:
+			p.detail(o, "waited %s for another oauth-login that signs in", milliseconds(took))
+		default:
+			p.detail(o, "waited %s for another oauth-login that changes the login", milliseconds(took))
+		}
+	}
 }
 
 // what says in a few words what a request is for.
