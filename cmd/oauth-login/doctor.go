@@ -158,7 +158,7 @@ func (p *program) patient(ctx context.Context, o *options) (store.Profile, error
 // the report.
 func (p *program) examine(ctx context.Context, o *options, profile store.Profile) (findings []finding) {
 	examinations := []func(*examination, context.Context){
-		(*examination).itself, (*examination).provider, (*examination).network, (*examination).receiver, (*examination).browser,
+		(*examination).platform, (*examination).provider, (*examination).network, (*examination).receiver, (*examination).browser,
 		(*examination).stores,
 	}
 	found := make([]*examination, len(examinations))
@@ -210,12 +210,32 @@ func (p *program) printFindings(findings []finding) (err error) {
 	return err
 }
 
-// itself says what is running where.
-func (x *examination) itself(context.Context) {
+// platform says what is running where.
+func (x *examination) platform(context.Context) {
 	x.ok("version", "oauth-login %s%s %s/%s %s", grant.Version, revision(), runtime.GOOS, runtime.GOARCH, runtime.Version())
-	if where := x.seat(); where != here {
-		x.ok("place", "%s", string(where))
+	where, system := x.seat(), systemName()
+	switch {
+	case where != here && system != "":
+		x.ok("system", "%s, in %s", system, string(where))
+	case where != here:
+		x.ok("system", "%s", string(where))
+	case system != "":
+		x.ok("system", "%s", system)
 	}
+}
+
+// systemName is what a Linux calls itself (os-release(5)), "" elsewhere.
+func systemName() string {
+	data, err := os.ReadFile("/etc/os-release")
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(data)) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "PRETTY_NAME="); ok {
+			return strings.Trim(name, `"'`)
+		}
+	}
+	return ""
 }
 
 // revision is what the program was built from, "" if nobody knows.
