@@ -126,7 +126,7 @@ func (x *examination) keychainAt(ctx context.Context, place, key string) {
 	case err == nil:
 		x.ok("keychain", "the %s: written in %s, read in %s, deleted in %s", name, milliseconds(took[0]), milliseconds(took[1]), milliseconds(took[2]))
 	case place != keychainStore:
-		x.warn("keychain", "", "the %s, which is not used: %v", name, err)
+		x.warn("keychain", "nothing to do, as logins are in another store", "the %s, which is not used: %v", name, err)
 	case limited.Err() != nil && ctx.Err() == nil:
 		x.problem("keychain", "look for a window that asks for a password, then run the command again", "the %s does not answer within %s", name, 2*probeTime)
 	default:

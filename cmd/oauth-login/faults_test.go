@@ -112,8 +112,9 @@ var faults = map[string]func(*issuer.Options){
 		asCompany(o)
 		o.AccessTokenTTL = time.Second
 	},
-	"no-pkce": func(o *issuer.Options) { o.Metadata = without("code_challenge_methods_supported") },
-	"no-iss":  func(o *issuer.Options) { o.Metadata = without("authorization_response_iss_parameter_supported") },
+	"no-pkce":        func(o *issuer.Options) { o.Metadata = without("code_challenge_methods_supported") },
+	"no-iss":         func(o *issuer.Options) { o.Metadata = without("authorization_response_iss_parameter_supported") },
+	"keys-elsewhere": func(o *issuer.Options) { o.Metadata = set("jwks_uri", "http://127.0.0.1:1/jwks") },
 	"no-keys": func(o *issuer.Options) {
 		o.Metadata = func(doc map[string]any) { doc["jwks_uri"] = doc["issuer"].(string) + "/no-keys" }
 	},
