@@ -130,7 +130,7 @@ func TestKilledRefresh(t *testing.T) {
 func TestWaitsAreSaid(t *testing.T) {
 	m := newMachine(t, func(r *http.Request, _ http.Handler) bool {
 		select {
-		case <-time.After(300 * time.Millisecond):
+		case <-time.After(time.Second):
 		case <-r.Context().Done():
 		}
 		return false

@@ -44,7 +44,7 @@ func (c *toldCache) LoadMetadata(ctx context.Context, issuer string) ([]byte, er
 func (p *program) othersWereSlow(o *options) func(login bool, took time.Duration) {
 	return func(login bool, took time.Duration) {
 		switch {
-		case took < 10*time.Millisecond: // that is the lock itself
+		case took < 100*time.Millisecond: // that is the lock itself, on a slow machine
 		case login:
 			p.detail(o, "waited %s for another oauth-login that signs in", milliseconds(took))
 		default:
