@@ -189,35 +189,15 @@ func ProcessAuthorizationCodeResponse(ctx context.Context, as *AuthorizationServ
 
 func processCodeResponse(ctx context.Context, as *AuthorizationServer, client *Client, resp *http.Response,
 	opts *ProcessAuthorizationCodeOptions, lenient bool) (*Token, error) {
-	if err := assertBoth(as, client); err != nil {
-		return nil, err
-	}
-	maxAge, err := client.maxAge(opts.MaxAge)
+	p, err := newTokenProcessor(as, client, opts.MaxAge)
 	if err != nil {
 		return nil, err
 	}
-	p := tokenProcessor{
-		as: as, client: client, dpop: opts.DPoP, types: opts.RecognizedTokenTypes, lenient: lenient,
-		requireIDToken: opts.ExpectedNonce != "" || opts.MaxAge != nil || opts.RequireIDToken,
-		idToken: idTokenChecks{
-			maxAge: maxAge, nonce: opts.ExpectedNonce, checkNonce: true,
-			requireAuthTime: client.RequireAuthTime || maxAge != nil,
-		},
-		keys: keySource{httpClient: client.httpClient(opts.HTTPClient), insecure: opts.AllowInsecureRequests},
-	}
+	p.dpop, p.types, p.lenient = opts.DPoP, opts.RecognizedTokenTypes, lenient
+	p.requireIDToken = opts.ExpectedNonce != "" || opts.MaxAge != nil || opts.RequireIDToken
+	p.idToken.nonce, p.idToken.checkNonce = opts.ExpectedNonce, true
+	p.keys = keySource{httpClient: client.httpClient(opts.HTTPClient), insecure: opts.AllowInsecureRequests}
 	return p.process(ctx, resp)
-}
-
-// maxAge is the age of the person's login that an ID token has to keep to: the one
-// that was asked for, or the client's own (OpenID Connect Core 1.0, section 3.1.2.1).
-func (c *Client) maxAge(asked *int) (*int, error) {
-	if asked == nil {
-		return c.DefaultMaxAge, nil
-	}
-	if *asked < 0 {
-		return nil, argumentError("max_age is negative")
-	}
-	return asked, nil
 }
 
 // A tokenProcessor checks one token response.
@@ -230,6 +210,24 @@ type tokenProcessor struct {
 	requireIDToken bool
 	idToken        idTokenChecks
 	keys           keySource
+}
+
+// newTokenProcessor is for a grant that a person has signed in for. maxAge is that
+// of the request; nil means the client's own (OpenID Connect Core 1.0, section
+// 3.1.2.1).
+func newTokenProcessor(as *AuthorizationServer, client *Client, maxAge *int) (*tokenProcessor, error) {
+	if err := assertBoth(as, client); err != nil {
+		return nil, err
+	}
+	if maxAge == nil {
+		maxAge = client.DefaultMaxAge
+	}
+	if maxAge != nil && *maxAge < 0 {
+		return nil, argumentError("max_age is negative")
+	}
+	return &tokenProcessor{
+		as: as, client: client, idToken: idTokenChecks{maxAge: maxAge, requireAuthTime: client.RequireAuthTime || maxAge != nil},
+	}, nil
 }
 
 func (p *tokenProcessor) process(ctx context.Context, resp *http.Response) (*Token, error) {

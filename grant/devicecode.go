@@ -64,17 +64,11 @@ func ProcessDeviceCodeResponse(ctx context.Context, as *AuthorizationServer, cli
 
 func processDeviceCodeResponse(ctx context.Context, as *AuthorizationServer, client *Client, resp *http.Response,
 	opts *ProcessDeviceCodeOptions, lenient bool) (*Token, error) {
-	if err := assertBoth(as, client); err != nil {
-		return nil, err
-	}
-	maxAge, err := client.maxAge(opts.MaxAge)
+	p, err := newTokenProcessor(as, client, opts.MaxAge)
 	if err != nil {
 		return nil, err
 	}
-	p := tokenProcessor{
-		as: as, client: client, dpop: opts.DPoP, types: opts.RecognizedTokenTypes, lenient: lenient, requireIDToken: opts.RequireIDToken,
-		idToken: idTokenChecks{maxAge: maxAge, requireAuthTime: client.RequireAuthTime || maxAge != nil},
-		keys:    keySource{httpClient: client.httpClient(opts.HTTPClient), insecure: opts.AllowInsecureRequests},
-	}
+	p.dpop, p.types, p.lenient, p.requireIDToken = opts.DPoP, opts.RecognizedTokenTypes, lenient, opts.RequireIDToken
+	p.keys = keySource{httpClient: client.httpClient(opts.HTTPClient), insecure: opts.AllowInsecureRequests}
 	return p.process(ctx, resp)
 }

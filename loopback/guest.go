@@ -23,33 +23,25 @@ const lingerTime = time.Second
 
 // welcome makes the browser that has sent a request a guest.
 func welcome(r *http.Request) {
-	c := connOf(r)
-	if c == nil {
-		return
-	}
-	c.conns.mu.Lock()
-	defer c.conns.mu.Unlock()
-	c.kept = true
-	if !c.guest {
-		c.guest = true
-		c.conns.guests++
-	}
+	withConn(r, func(c *conn) {
+		c.kept = true
+		if !c.guest {
+			c.guest = true
+			c.conns.guests++
+		}
+	})
 }
 
 // farewell notes that a guest has its page, or has gone away. Others need no
 // farewell.
 func farewell(r *http.Request) {
-	c := connOf(r)
-	if c == nil {
-		return
-	}
-	c.conns.mu.Lock()
-	defer c.conns.mu.Unlock()
-	if c.guest {
-		c.guest = false
-		c.conns.guests--
-		c.conns.tell()
-	}
+	withConn(r, func(c *conn) {
+		if c.guest {
+			c.guest = false
+			c.conns.guests--
+			c.conns.tell()
+		}
+	})
 }
 
 // linger waits until there is no guest, for lingerTime, or until ctx ends.

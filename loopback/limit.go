@@ -136,12 +136,15 @@ func connOf(r *http.Request) *conn {
 }
 
 // keep protects the connection of a request from being closed for others.
-func keep(r *http.Request) {
+func keep(r *http.Request) { withConn(r, func(c *conn) { c.kept = true }) }
+
+// withConn changes what is noted of the connection of a request, where there is one.
+func withConn(r *http.Request, change func(*conn)) {
 	c := connOf(r)
 	if c == nil {
 		return
 	}
 	c.conns.mu.Lock()
 	defer c.conns.mu.Unlock()
-	c.kept = true
+	change(c)
 }
