@@ -73,6 +73,7 @@ func (e *EncryptedFile) takeChoice(ctx context.Context, d *directory) (others []
 			return others, nil, nil
 		}
 		if release != nil {
+			os.Remove(e.choiceFile()) // of a process that has ended
 			return nil, release, nil
 		}
 		others, readErr = d.read(filepath.Join(locksName, choiceName), identityMax)

@@ -81,6 +81,29 @@ func TestChoiceEndsWithTheContext(t *testing.T) {
 	})
 }
 
+// TestChoiceIsNotThatOfTheDead: whoever waits is asked for what the living have
+// chosen.
+func TestChoiceIsNotThatOfTheDead(t *testing.T) {
+	dir := private(t)
+	dead := withPassphrase(dir, "dead")
+	if err := dead.Probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	dead.choice()
+	synctest.Test(t, func(t *testing.T) {
+		ended := make(chan error, 1)
+		go func() { ended <- slowly(dir, "living", 5*time.Second, nil).Probe(t.Context()) }()
+		synctest.Wait()
+		began := time.Now()
+		if err := withPassphrase(dir, "living").Probe(t.Context()); err != nil || time.Since(began) < 4*time.Second {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestChoiceOfTheDead: what a process has chosen that ended before it signed in, or
 // while it wrote, binds nobody.
 func TestChoiceOfTheDead(t *testing.T) {

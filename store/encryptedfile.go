@@ -47,7 +47,9 @@ type EncryptedFile struct {
 	// chosen, and that the person should type it twice. It is called once as
 	// long as the answer is right. The passphrase protects an identity that is
 	// made at the first save, in the file identity.age: to change it, decrypt
-	// that file with age and encrypt it with age -p.
+	// that file with age and encrypt it with age -p. From Probe, or the first Save,
+	// until that is written or the process ends, other processes are asked for it, and
+	// refused with another one (WrongKey).
 	Passphrase func(ctx context.Context, confirm bool) (grant.Secret, error)
 
 	mu         sync.Mutex

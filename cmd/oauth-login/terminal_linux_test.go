@@ -57,6 +57,29 @@ func TestPassphraseIsAskedAtTheTerminal(t *testing.T) {
 	}
 }
 
+// TestPassphraseIsChosenOnce: whoever chooses another one in a second terminal is told
+// before they sign in.
+func TestPassphraseIsChosenOnce(t *testing.T) {
+	provider := startProvider(t, &issuer.Options{})
+	h := newHome(t)
+	first, p := h.startAtTerminal(t, "--issuer", provider.URL(), "--client-id", "cli", "--no-browser", "--store", "encrypted-file")
+	first.answer(t, "Choose a passphrase: ", "correct horse")
+	first.answer(t, "The same again: ", "correct horse")
+	authorizationURL := p.url(t)
+	second, q := h.startAtTerminal(t, "--issuer", provider.URL(), "--client-id", "other", "--no-browser", "--store", "encrypted-file")
+	second.answer(t, "Passphrase of the logins in ", "battery staple")
+	if code := q.wait(t); code != exitStoreUnavailable || !strings.Contains(q.stderr.String(), "another process has just chosen another passphrase") ||
+		strings.Contains(q.stderr.String(), "/oauth2/authorize") {
+		t.Errorf("exit code %d\n%s", code, &q.stderr)
+	}
+	if _, err := new(issuer.Visitor).Visit(t.Context(), authorizationURL); err != nil {
+		t.Error(err)
+	}
+	if code := p.wait(t); code != exitDone {
+		t.Errorf("exit code %d\n%s", code, &p.stderr)
+	}
+}
+
 // TestPassphraseCanBeInterrupted: Ctrl-C at the prompt ends the command, with
 // the terminal as it was, and nothing is stored.
 func TestPassphraseCanBeInterrupted(t *testing.T) {
