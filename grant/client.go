@@ -57,8 +57,8 @@
 // What only differs in form is accepted: token types in any case, a missing or
 // quoted expires_in, a missing scope, a wrong content type on good JSON. The
 // methods of Client and Flow also accept a missing token_type, an error with the
-// status of success for the error that it is, and a token response that is a form
-// and says so.
+// status of success for the error that it is, a token response that is a form and
+// says so, and commas between scopes.
 //
 // # Errors
 //

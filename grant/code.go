@@ -330,6 +330,9 @@ func (p *tokenProcessor) members(body object, sent time.Time) (*Token, error) {
 		if token.Scopes, err = scopes(body); err != nil {
 			return nil, err
 		}
+		if p.lenient {
+			token.Scopes = p.client.splitScopes(token.Scopes)
+		}
 	}
 	if body.has("id_token") {
 		if _, err := required(body, "id_token", checkTokenIDToken); err != nil {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 )
 
 const (
@@ -121,4 +123,18 @@ func formObject(body []byte) (object, error) {
 		o[name] = value
 	}
 	return o, nil
+}
+
+// splitScopes takes a comma between scopes for a blank (RFC 6749, section 3.3), as
+// GitHub and LinkedIn send it, unless the client itself asks for scopes with a comma.
+func (c *Client) splitScopes(granted []string) []string {
+	isComma := func(r rune) bool { return r == ',' }
+	if slices.ContainsFunc(c.scopes(), func(scope string) bool { return strings.ContainsFunc(scope, isComma) }) {
+		return granted
+	}
+	scopes := []string{} // none is not the same as nothing said
+	for _, text := range granted {
+		scopes = append(scopes, strings.FieldsFunc(text, isComma)...)
+	}
+	return scopes
 }

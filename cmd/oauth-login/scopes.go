@@ -24,7 +24,6 @@ func usualScopes(as *grant.AuthorizationServer) (scopes []string) {
 // missingScopes are those that were asked for and not granted, as far as one can
 // know: some providers have other names for what they grant.
 func missingScopes(asked, granted []string) (missing []string) {
-	granted = strings.FieldsFunc(strings.Join(granted, " "), func(c rune) bool { return c == ' ' || c == ',' }) // GitHub, LinkedIn
 	for _, scope := range asked {
 		// A provider need not list these two to have granted them.
 		if scope != "openid" && scope != "offline_access" && !slices.ContainsFunc(granted, meaning(scope)) {

@@ -10,8 +10,8 @@ func TestMissingScopes(t *testing.T) {
 	tests := []struct{ asked, granted, want string }{
 		{"openid email offline_access", "", "email"},
 		{"openid email", "email", ""},
-		{"repo gist", "repo,gist", ""},
-		{"repo gist", "repo,user", "gist"},
+		{"repo gist", "gist repo", ""},
+		{"repo gist", "repo user", "gist"},
 		{"openid email profile", "openid https://www.googleapis.com/auth/userinfo.email", "profile"},
 		{"User.Read Mail.Read", "https://graph.microsoft.com/User.Read", "Mail.Read"},
 		{"api://app/.default", "api://app/read", ""},
