@@ -59,10 +59,13 @@ type pendingLogin struct {
 //
 // A flow that has had its redirect leads to ErrArgument.
 func (f *Flow) MarshalBinary() ([]byte, error) {
-	if !f.made() || f.spent.Load() {
+	if !f.made() {
 		return nil, argumentError("the flow does not wait for a redirect")
 	}
-	f.copied.Store(true)
+	f.copied.Store(true) // before the look: an Exchange at the same time sees this, or is seen
+	if f.spent.Load() {
+		return nil, argumentError("the flow does not wait for a redirect")
+	}
 	dpop, err := f.dpop.store()
 	if err != nil {
 		return nil, err
@@ -70,7 +73,8 @@ func (f *Flow) MarshalBinary() ([]byte, error) {
 	secrets := f.secret()
 	payload, err := json.Marshal(pendingLogin{
 		Issuer: f.as.Issuer, Endpoint: f.as.AuthorizationEndpoint, PromisesISS: f.promisesISS,
-		ClientID: f.client.ClientID, RedirectURI: f.RedirectURI, URL: f.URL, URLExpiry: f.URLExpiry, CreatedAt: f.created.UTC().Round(0), State: secrets.state, Nonce: secrets.nonce, CodeVerifier: secrets.verifier,
+		ClientID: f.client.ClientID, RedirectURI: f.RedirectURI, URL: f.URL, URLExpiry: f.URLExpiry,
+		CreatedAt: f.created.UTC().Round(0), State: secrets.state, Nonce: secrets.nonce, CodeVerifier: secrets.verifier,
 		Scopes: f.asked.scopes, ACRValues: f.asked.acrValues, MaxAge: f.asked.maxAge, ResponseMode: f.asked.responseMode,
 		FAPI2: f.client.FAPI2, DPoP: dpop,
 	})
@@ -120,7 +124,7 @@ func (c *Client) resume(ctx context.Context, data []byte) (*Flow, error) {
 		return nil, err
 	}
 	flow.known = known
-	if err := cmp.Or(c.assert(), assertHeader(c.Header)); err != nil {
+	if err := cmp.Or(assertBoth(as, c), assertHeader(c.Header)); err != nil {
 		return nil, err
 	}
 	err = cmp.Or(c.checkAuth(as), c.checkHS256(), c.checkFAPIServer(as, flow.asked), c.checkEndpoints(as, c.endpoints(flow.asked)))

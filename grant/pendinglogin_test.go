@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -207,9 +208,10 @@ func TestResumeChecksTheClient(t *testing.T) {
 		setup func(*grant.Client)
 		want  string
 	}{
-		"no keys":           {func(c *grant.Client) { c.Server.JWKSURI = "" }, "OAUTH_MISSING_SERVER_METADATA metadata.endpoint"},
-		"no token endpoint": {func(c *grant.Client) { c.Server.TokenEndpoint = "" }, "OAUTH_MISSING_SERVER_METADATA metadata.endpoint"},
-		"no secret":         {func(c *grant.Client) { c.TokenEndpointAuthMethod = "client_secret_basic" }, "argument"},
+		"no keys":                      {func(c *grant.Client) { c.Server.JWKSURI = "" }, "OAUTH_MISSING_SERVER_METADATA metadata.endpoint"},
+		"no token endpoint":            {func(c *grant.Client) { c.Server.TokenEndpoint = "" }, "OAUTH_MISSING_SERVER_METADATA metadata.endpoint"},
+		"no secret":                    {func(c *grant.Client) { c.TokenEndpointAuthMethod = "client_secret_basic" }, "argument"},
+		"registered at another issuer": {func(c *grant.Client) { c.Registration = &grant.Registration{Issuer: "https://other.example"} }, "argument"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := another(p, test.setup).Resume(t.Context(), data)
@@ -268,6 +270,44 @@ func TestPendingLoginIsSpentOnce(t *testing.T) {
 	}
 	if _, err := mustFlow(t, another(p, nil), data).Exchange(t.Context(), redirectOf(t, flow)); err != nil {
 		t.Errorf("another process is kept from trying: %v", err)
+	}
+}
+
+// What was encoded while the redirect came is either of no use or refused: never does
+// a second exchange follow.
+func TestMarshalWhileTheRedirectComes(t *testing.T) {
+	p, client := newOIDC()
+	client.Scopes, p.token = nil, always(200, tokenBody(""))
+	for i := range 2000 {
+		flow := authorizedBy(t, client)
+		params := redirectOf(t, flow)
+		var ready atomic.Int32
+		var done sync.WaitGroup
+		together := func(do func()) {
+			done.Go(func() {
+				for ready.Add(1); ready.Load() < 2; {
+					runtime.Gosched()
+				}
+				do()
+			})
+		}
+		var data []byte
+		var encoded, exchanged error
+		together(func() { _, exchanged = flow.Exchange(t.Context(), params) })
+		together(func() {
+			for range i % 200 {
+				ready.Load()
+			}
+			data, encoded = flow.MarshalBinary()
+		})
+		done.Wait()
+		if encoded != nil {
+			continue
+		}
+		_, again := mustFlow(t, client, data).Exchange(t.Context(), params)
+		if exchanged == nil && !errors.Is(again, grant.ErrNotOurs) {
+			t.Fatalf("login %d was exchanged twice: %v", i, again)
+		}
 	}
 }
 
