@@ -289,7 +289,7 @@ func (c *Client) discover(ctx context.Context) (*AuthorizationServer, *metadataE
 		return nil, nil, fmt.Errorf("discover %s: %w", c.Issuer, err)
 	}
 	defer c.discovering.pass()
-	if c.discovered != nil {
+	if c.discovered != nil && (c.known == nil || c.known.fresh()) { // a process may run for longer than a day
 		return c.discovered, c.known, nil
 	}
 	known, as := c.recall(ctx)

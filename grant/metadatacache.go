@@ -69,6 +69,9 @@ func (e *metadataEntry) validated(resp *http.Response, sent time.Time) *metadata
 		next.ETag = tag
 	}
 	next.date(resp.Header, sent)
+	if len(resp.Header.Values("Cache-Control")) == 0 && len(resp.Header.Values("Expires")) == 0 {
+		next.Expires = next.Validated.Add(e.Expires.Sub(e.Validated) - age(resp.Header)) // what it has said before stays (RFC 9111, section 3.2)
+	}
 	return &next
 }
 
@@ -160,9 +163,19 @@ func (c *Client) keep(ctx context.Context, e *metadataEntry) {
 		return
 	}
 	e.Issuer = c.Issuer
-	if data, err := json.Marshal(e); err == nil {
+	if data, err := e.encode(); err == nil {
 		_ = c.MetadataCache.SaveMetadata(ctx, c.Issuer, data) // without it, the next login takes longer
 	}
+}
+
+// encode leaves the document as long as it is: json.Marshal would write six bytes
+// for a "<".
+func (e *metadataEntry) encode() ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(e)
+	return b.Bytes(), err
 }
 
 func (c *Client) forget(ctx context.Context) {

@@ -192,6 +192,68 @@ func TestMetadataExpired(t *testing.T) {
 	})(t)
 }
 
+// TestMetadataUnchanged: an answer that leaves out how long the metadata may be used
+// leaves that as it was (RFC 9111, section 3.2).
+func TestMetadataUnchanged(t *testing.T) {
+	for name, test := range map[string]struct {
+		then   []string
+		usable time.Duration
+	}{
+		"nothing said":   {nil, time.Minute},
+		"said again":     {[]string{"Cache-Control", "max-age=120"}, 2 * time.Minute},
+		"under way":      {[]string{"Age", "20"}, 40 * time.Second},
+		"expires, after": {[]string{"Expires", "Sat, 01 Jan 2000 01:00:00 GMT"}, 59 * time.Minute},
+	} {
+		t.Run(name, inBubble(func(t *testing.T) {
+			p, cache := newPublished(nil, "Cache-Control", "max-age=60", "ETag", `"1"`), &memoryCache{}
+			authorizedBy(t, nextProcess(p, cache))
+			time.Sleep(time.Minute)
+			p.metadata = always(304, "", test.then...)
+			authorizedBy(t, nextProcess(p, cache))
+			time.Sleep(test.usable - 1)
+			authorizedBy(t, nextProcess(p, cache))
+			p.wantAsked(t, "before its end", 2)
+			time.Sleep(1)
+			authorizedBy(t, nextProcess(p, cache))
+			p.wantAsked(t, "at its end", 3)
+		}))
+	}
+}
+
+// TestMetadataOfALongProcess: what came out of the cache has an end, however long the
+// process lives.
+func TestMetadataOfALongProcess(t *testing.T) {
+	inBubble(func(t *testing.T) {
+		p, cache := newPublished(nil), &memoryCache{}
+		authorizedBy(t, nextProcess(p, cache))
+		client := nextProcess(p, cache)
+		for _, step := range []struct {
+			after time.Duration
+			asked int
+		}{{0, 1}, {24*time.Hour - 1, 1}, {1, 2}} {
+			time.Sleep(step.after)
+			if _, err := client.Discover(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			p.wantAsked(t, step.after.String(), step.asked)
+		}
+	})(t)
+}
+
+// TestMetadataEntrySize: what is kept is little longer than the document.
+func TestMetadataEntrySize(t *testing.T) {
+	p, cache := newPublished(nil), &memoryCache{}
+	document := strings.TrimSuffix(metadataDocument(nil), "}") + `,"x":"` + strings.Repeat("<", 900<<10) + `"}`
+	p.metadata = always(200, document)
+	for range 2 {
+		authorizedBy(t, nextProcess(p, cache))
+	}
+	p.wantAsked(t, "the second login", 1)
+	if kept := len(cache.entries[issuer]); kept > len(document)+1<<10 {
+		t.Errorf("%d bytes are kept of %d", kept, len(document))
+	}
+}
+
 // TestMetadataEntry: an entry is used only if it could have come from the issuer
 // itself just now.
 func TestMetadataEntry(t *testing.T) {

@@ -62,6 +62,7 @@ func (c *Client) confirm(ctx context.Context, old *AuthorizationServer, known *m
 	case err != nil && !ours, ours && check.Check == checkMetadataLocation:
 		return old, nil
 	case err != nil:
+		c.doubt(ctx, old, err) // so that the next login is refused before the person has signed in
 		return nil, err
 	}
 	if as.same(old) {

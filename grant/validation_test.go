@@ -188,6 +188,20 @@ func refreshing(old *grant.Token) func(t *testing.T, client *grant.Client) error
 	}
 }
 
+// TestMetadataOfAnotherIssuer: the first login is refused at its end, and the next one
+// of the same client before the person has signed in.
+func TestMetadataOfAnotherIssuer(t *testing.T) {
+	p, cache := newPublished(nil), &memoryCache{}
+	authorizedBy(t, nextProcess(p, cache))
+	client := nextProcess(p, cache)
+	flow := authorizedBy(t, client)
+	p.metadata = always(200, metadataDocument(members{"issuer": "https://evil.example"}))
+	_, err := flow.Exchange(t.Context(), redirectOf(t, flow))
+	wantOutcome(t, err, otherMetadata)
+	_, err = client.Authorize(t.Context(), redirect)
+	wantOutcome(t, err, otherMetadata)
+}
+
 // TestMetadataResumed: a login that is resumed asks too, before the code is sent.
 func TestMetadataResumed(t *testing.T) {
 	p, cache := newPublished(nil), &memoryCache{}
