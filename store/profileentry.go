@@ -110,6 +110,21 @@ func refuseNewer(d *directory, name string) error {
 	return nil // also when it is damaged
 }
 
+// nameFile is the name of the file that holds the name of the file of the profile
+// that is called so.
+func (p Profile) nameFile() string {
+	sum := sha256.Sum256([]byte("name\n" + p.Name))
+	return "name-" + hex.EncodeToString(sum[:16])
+}
+
+// pointTo makes a profile one that Find finds by its name alone. Without that, it is
+// found in the list.
+func pointTo(d *directory, profile Profile) {
+	if profile.Name != "" {
+		_ = d.replace(profile.nameFile(), []byte(profile.file()))
+	}
+}
+
 // file is the name of a profile's file: its own writing would not do for every
 // file system.
 func (p Profile) file() string {

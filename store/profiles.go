@@ -90,7 +90,13 @@ func (p *Profiles) Check(ctx context.Context) error {
 
 // Add adds a profile, or replaces it. The default stays what it is.
 func (p *Profiles) Add(ctx context.Context, profile Profile) error {
-	return p.change(ctx, true, func(d *directory) error { return writeProfile(d, profile) })
+	return p.change(ctx, true, func(d *directory) error {
+		if err := writeProfile(d, profile); err != nil {
+			return err
+		}
+		pointTo(d, profile)
+		return nil
+	})
 }
 
 // Save adds a profile, or replaces it, and makes it the default.
@@ -134,6 +140,7 @@ func (p *Profiles) Enlist(ctx context.Context, profile Profile, save func() erro
 				return err
 			}
 		}
+		pointTo(d, profile)
 		return d.replace(defaultFile, []byte(profile.file()))
 	})
 }
@@ -201,6 +208,9 @@ func (p *Profiles) Prune(ctx context.Context, profile Profile, gone func() (bool
 		if chosen, err := readDefault(d); err == nil && chosen == profile.file() {
 			names = append(names, defaultFile)
 		}
+		if named, err := readPointer(d, profile.nameFile()); err == nil && named == profile.file() {
+			names = append(names, profile.nameFile())
+		}
 		for _, name := range names {
 			if err := d.remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
@@ -223,6 +233,29 @@ func (p *Profiles) Default() (profile Profile, ok bool, err error) {
 		profile, ok = readProfile(d, name)
 		profile.Default = ok
 		return nil
+	})
+	return profile, ok, err
+}
+
+// Find returns the profile with the Issuer, ClientID and Name of wanted, or where it
+// has no more than a Name, the one that the person calls so and saved last. It reads
+// three files at most, however long the list is. By its name alone, one that an older
+// version has saved is not found here, but in List.
+func (p *Profiles) Find(wanted Profile) (profile Profile, ok bool, err error) {
+	err = p.look(func(d *directory) error {
+		file := wanted.file()
+		if wanted.Issuer == "" && wanted.ClientID == "" {
+			if file, err = readPointer(d, wanted.nameFile()); err != nil {
+				return err
+			}
+		}
+		profile, ok = readProfile(d, file)
+		if ok = ok && profile.Name == wanted.Name; !ok {
+			return nil
+		}
+		chosen, err := readDefault(d)
+		profile.Default = chosen == file
+		return err
 	})
 	return profile, ok, err
 }
@@ -305,8 +338,11 @@ func (p *Profiles) look(do func(*directory) error) error {
 }
 
 // readDefault returns the name of the default profile's file, "" for none.
-func readDefault(d *directory) (string, error) {
-	name, err := readListed(d, defaultFile)
+func readDefault(d *directory) (string, error) { return readPointer(d, defaultFile) }
+
+// readPointer returns what a file says is the name of another one, "" for nothing.
+func readPointer(d *directory, file string) (string, error) {
+	name, err := readListed(d, file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}

@@ -12,14 +12,12 @@ import (
 // flags name, or else the last one. A login that is named in full need not be
 // on the list.
 func (p *program) selectProfile(ctx context.Context, o *options) (store.Profile, error) {
-	if o.profile == "" && o.issuer == "" && o.clientID == "" {
-		profile, ok, err := p.profiles.Default()
-		if err != nil {
-			return profile, err
-		}
-		if ok {
-			return o.locate(profile)
-		}
+	profile, ok, err := p.findProfile(o)
+	if err != nil {
+		return profile, err
+	}
+	if ok {
+		return o.locate(profile)
 	}
 	profiles, err := p.profiles.List()
 	if err != nil {
@@ -37,6 +35,19 @@ func (p *program) selectProfile(ctx context.Context, o *options) (store.Profile,
 		return store.Profile{}, notSignedIn("there is no such login; 'oauth-login status' shows those that there are")
 	}
 	return store.Profile{}, notSignedIn("nobody is signed in")
+}
+
+// findProfile finds a login without a look at all of them, where the flags allow that.
+func (p *program) findProfile(o *options) (profile store.Profile, ok bool, err error) {
+	switch {
+	case o.issuer != "" && o.clientID != "":
+		return p.profiles.Find(store.Profile{Issuer: o.issuer, ClientID: o.clientID, Name: o.profile})
+	case o.issuer != "" || o.clientID != "":
+		return profile, false, nil
+	case o.profile != "":
+		return p.profiles.Find(store.Profile{Name: o.profile})
+	}
+	return p.profiles.Default()
 }
 
 // locate says where a login on the list is. The list knows better than --store,
