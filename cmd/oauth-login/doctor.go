@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/user"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -212,7 +211,7 @@ func (p *program) printFindings(findings []finding) (err error) {
 
 // platform says what is running where.
 func (x *examination) platform(context.Context) {
-	x.ok("version", "oauth-login %s%s %s/%s %s", grant.Version, revision(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	x.ok("version", "oauth-login %s%s %s/%s %s", grant.Version, builtFrom(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 	where, system := x.seat(), systemName()
 	switch {
 	case where != here && system != "":
@@ -238,16 +237,10 @@ func systemName() string {
 	return ""
 }
 
-// revision is what the program was built from, "" if nobody knows.
-func revision() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" {
-			return " (" + setting.Value[:min(12, len(setting.Value))] + ")"
-		}
+// builtFrom is the revision in brackets, "" if nobody knows.
+func builtFrom() string {
+	if commit := revision(); commit != "" {
+		return " (" + commit[:min(12, len(commit))] + ")"
 	}
 	return ""
 }

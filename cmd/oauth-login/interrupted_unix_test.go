@@ -49,7 +49,7 @@ func TestInterruptedRefresh(t *testing.T) {
 			<-slow.asked
 			for _, signal := range test.signals {
 				p.signal(t, signal)
-				time.Sleep(20 * time.Millisecond)
+				time.Sleep(100 * time.Millisecond) // a busy machine takes a while to notice
 			}
 			p.expect(t, exitInterrupted, test.within)
 			if out := p.stdout.String(); out != "" {

@@ -9,19 +9,25 @@ import (
 )
 
 func (p *program) version(o *options) error {
-	revision := ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, setting := range info.Settings {
-			if setting.Key == "vcs.revision" {
-				revision = setting.Value
-			}
-		}
-	}
 	if o.output == outputJSON {
 		return p.printJSON(map[string]string{
-			"version": grant.Version, "revision": revision, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
+			"version": grant.Version, "revision": revision(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH,
 		})
 	}
 	_, err := fmt.Fprintf(p.out, "oauth-login %s %s/%s\n", grant.Version, runtime.GOOS, runtime.GOARCH)
 	return err
+}
+
+// revision is the commit that the program was built from, "" if nobody knows.
+func revision() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			return setting.Value
+		}
+	}
+	return ""
 }

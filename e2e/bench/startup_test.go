@@ -35,47 +35,54 @@ func main() {
 `,
 }
 
-// BenchmarkStartup runs the command and the bare programs in turn, and compares
-// the medians: what slows the machine down slows down all of them.
-func BenchmarkStartup(b *testing.B) {
-	dir := b.TempDir()
+// mostStartup is what `version` and `--help` may take, as many times the program that
+// prints a line. The goal is 1.5, and it is missed: docs/performance.md says why. The
+// limit is for a machine that has other things to do.
+const mostStartup = 2.2
+
+// TestStartup runs the command and the bare programs in turn, and compares them round
+// by round: what slows the machine down slows down all of them.
+func TestStartup(t *testing.T) {
+	dir := t.TempDir()
 	for name, source := range bare {
 		file := filepath.Join(dir, name+".go")
 		if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
-			b.Fatal(err)
+			t.Fatal(err)
 		}
-		build(b, filepath.Join(dir, name), file)
+		build(t, filepath.Join(dir, name), file)
 	}
 	command := filepath.Join(dir, "oauth-login")
-	build(b, command, "github.com/oauth-login/oauth-login/cmd/oauth-login")
+	build(t, command, "github.com/oauth-login/oauth-login/cmd/oauth-login")
 	runs := []struct {
 		name, program, arg string
 		took               []time.Duration
 	}{
-		{name: "line", program: filepath.Join(dir, "line"), arg: "version"},
-		{name: "http", program: filepath.Join(dir, "http"), arg: "version"},
-		{name: "version", program: command, arg: "version"},
-		{name: "help", program: command, arg: "--help"},
+		{name: "a program that prints a line", program: filepath.Join(dir, "line"), arg: "version"},
+		{name: "the same with net/http in it", program: filepath.Join(dir, "http"), arg: "version"},
+		{name: "oauth-login version", program: command, arg: "version"},
+		{name: "oauth-login --help", program: command, arg: "--help"},
 	}
-	for b.Loop() {
+	for range 200 {
 		for n := range runs {
 			start := time.Now()
 			if err := exec.Command(runs[n].program, runs[n].arg).Run(); err != nil {
-				b.Fatal(err)
+				t.Fatal(err)
 			}
 			runs[n].took = append(runs[n].took, time.Since(start))
 		}
 	}
-	line := median(runs[0].took)
-	for _, run := range runs[1:] {
-		b.ReportMetric(median(run.took)/line, run.name+"/line")
+	for _, run := range runs {
+		ratio := medianRatio(run.took, runs[0].took)
+		t.Logf("%-30s %.2f ms, ratio %.2f", run.name, median(run.took)*1000, ratio)
+		if ratio > mostStartup {
+			t.Errorf("%s takes %.2f times as long as a program that prints a line", run.name, ratio)
+		}
 	}
-	b.ReportMetric(line*1000, "ms/line")
 }
 
 // build makes what `make build` makes. It is written once more, as an installer would
 // do: what the linker has written through a mapping starts more slowly.
-func build(b *testing.B, binary, what string) {
+func build(b testing.TB, binary, what string) {
 	b.Helper()
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary+".linked", what)
 	cmd.Dir = "../.." // the module of the command
@@ -93,6 +100,15 @@ func build(b *testing.B, binary, what string) {
 }
 
 func median(durations []time.Duration) (seconds float64) {
-	slices.Sort(durations)
-	return durations[len(durations)/2].Seconds()
+	return slices.Sorted(slices.Values(durations))[len(durations)/2].Seconds()
+}
+
+// medianRatio is the median of the ratios of each round.
+func medianRatio(durations, to []time.Duration) float64 {
+	var ratios []float64
+	for n := range durations {
+		ratios = append(ratios, float64(durations[n])/float64(to[n]))
+	}
+	slices.Sort(ratios)
+	return ratios[len(ratios)/2]
 }
