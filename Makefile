@@ -44,10 +44,15 @@ lint:
 	go mod verify
 	go mod tidy -diff
 
-bench: ## docs/performance.md says what the figures mean
-	go test -run '^$$' -bench . -benchmem ./...
-	cd e2e/bench && go test -count=1 -bench . -benchmem ./...
-	cd e2e && ./setup.sh && go test -count=1 -v -run SpeedOf .
+FIGURES = $(CURDIR)/bin/figures
+
+bench: ## everything beside its limit, in the end in one table; docs/performance.md says what the figures mean
+	cd e2e && ./setup.sh
+	@mkdir -p bin && rm -f $(FIGURES)
+	go test -run '^$$' -bench . -benchmem ./grant ./store
+	cd e2e/bench && BENCH_FIGURES=$(FIGURES) go test -count=1 -v -bench . -benchmem ./...
+	cd e2e && BENCH_FIGURES=$(FIGURES) go test -count=1 -v -run '(Speed|Memory)Of' .
+	@printf '\n%-48s %10s %10s %6s\n' '' 'this' 'its limit' 'ratio' && cat $(FIGURES)
 
 fuzz: ## each target for FUZZTIME
 	@for package in $$(go list ./...); do \

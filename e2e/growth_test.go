@@ -55,13 +55,12 @@ func TestSpeedOfGrowth(t *testing.T) {
 		t.Errorf("calls of the keychain: %v", asked)
 	}
 	race.rounds(t, 60)
-	t.Logf("64 KiB: %v, 1 KiB: %v, ratio %.2f; with as few calls as there are: %v and %v, ratio %.2f",
-		race.median(large), race.median(small), race.ratio(large, small),
-		race.median(barestLarge), race.median(barestSmall), race.ratio(barestLarge, barestSmall))
-	t.Logf("1,000 logins: %v, two: %v, ratio %.2f; one of the 1,000 by its name: %v, ratio %.2f",
-		race.median(many), race.median(few), race.ratio(many, few), race.median(manyNamed), race.ratio(manyNamed, few))
 	at, one := atOnce(t, k, token, 50), race.median(small)
-	t.Logf("50 at once: %v, that is %v for each; one alone: %v, ratio %.2f", at, at/50, one, float64(at)/50/float64(one))
+	figure(t, "token of 64 KiB, beside one of 1 KiB", race.median(large), one, race.ratio(large, small))
+	figure(t, "the same with as few calls as there are", race.median(barestLarge), race.median(barestSmall), race.ratio(barestLarge, barestSmall))
+	figure(t, "token with 1,000 logins, beside two", race.median(many), race.median(few), race.ratio(many, few))
+	figure(t, "token of one of 1,000 logins by its name", race.median(manyNamed), race.median(few), race.ratio(manyNamed, few))
+	figure(t, "token, each of 50 at once, beside one alone", (at / 50).Round(10*time.Microsecond), one, float64(at)/50/float64(one))
 
 	// Half as much again as the goal of 1.2 is for a machine that has other things to do.
 	if grown, limit := race.ratio(large, small), 1.8*race.ratio(barestLarge, barestSmall); grown > limit {
@@ -152,7 +151,7 @@ func TestMemoryOfLogin(t *testing.T) {
 	close(ended)
 	peak := <-most
 	result.expect(t, exitDone)
-	t.Logf("%d KiB at most", peak)
+	figure(t, "memory of a login in KiB, beside 25 MB", peak, 25<<10, float64(peak)/(25<<10))
 	if peak == 0 || peak > 25<<10 {
 		t.Errorf("a login takes %d KiB", peak)
 	}

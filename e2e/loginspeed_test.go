@@ -23,21 +23,27 @@ func TestSpeedOfLogin(t *testing.T) {
 	cache := filepath.Join(k.dir, ".cache")
 	logins := []*timedLogin{ // each limit, and what is held against it
 		{name: "bare program", args: bare},
-		{name: "oauth-login, the first time", args: unsaved, forget: cache},
+		{name: "first login", args: unsaved, forget: cache},
 		{name: "bare program that knows the endpoints", args: known},
-		{name: "oauth-login, the next time", args: unsaved},
+		{name: "next login", args: unsaved},
 		{name: "bare, knows the endpoints, saves", args: known, env: "SAVE=1"},
-		{name: "oauth-login, the next time, saves", args: ours},
+		{name: "next login, saved", args: ours},
 	}
 	for round := range 8 {
 		for _, l := range logins {
 			l.run(t, k, round > 0) // the first is to warm up
 		}
 	}
-	for i, l := range logins {
-		base := logins[i-i%2]
-		t.Logf("%-40s start to browser %v, redirect to saved tokens %v, all but the person %v, ratio %.2f", l.name,
-			median(l.toBrowser), median(l.toTokens), median(l.whole), float64(median(l.whole))/float64(median(base.whole)))
+	for i := 1; i < len(logins); i += 2 {
+		ours, limit := logins[i], logins[i-1]
+		for _, part := range []struct {
+			name        string
+			ours, limit []time.Duration
+		}{
+			{"start to browser", ours.toBrowser, limit.toBrowser}, {"redirect to tokens", ours.toTokens, limit.toTokens}, {"all but the person", ours.whole, limit.whole},
+		} {
+			figure(t, ours.name+": "+part.name, median(part.ours), median(part.limit), float64(median(part.ours))/float64(median(part.limit)))
+		}
 	}
 	first, next := logins[1], logins[3]
 	for _, l := range []*timedLogin{first, next} {

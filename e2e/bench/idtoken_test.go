@@ -170,8 +170,32 @@ func TestAllocations(t *testing.T) {
 	for _, alg := range []jose.SignatureAlgorithm{jose.ES256, jose.RS256} {
 		l := newLogin(t, alg)
 		ours, theirs := allocations(t, l.grant()), allocations(t, l.goOIDC())
+		figure(t, "allocations for a token response, "+string(alg)+", go-oidc", ours, theirs, ours/theirs)
 		if ours > theirs {
 			t.Errorf("%s: %v allocations, go-oidc has %v", alg, ours, theirs)
+		}
+	}
+}
+
+// TestTokenResponse does in turn what BenchmarkTokenResponse does.
+func TestTokenResponse(t *testing.T) {
+	for _, alg := range []jose.SignatureAlgorithm{jose.ES256, jose.RS256} {
+		l := newLogin(t, alg)
+		verify := [2]func(context.Context) error{l.grant(), l.goOIDC()}
+		var took [2][]time.Duration
+		for range 1000 {
+			for i := range verify {
+				start := time.Now()
+				if err := verify[i](t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				took[i] = append(took[i], time.Since(start))
+			}
+		}
+		ratio := medianRatio(took[0], took[1])
+		figure(t, "a token response, "+string(alg)+", beside go-oidc", median(took[0]), median(took[1]), ratio)
+		if ratio > 1.2 {
+			t.Errorf("%s: %.2f times as long as with go-oidc", alg, ratio)
 		}
 	}
 }
