@@ -28,8 +28,11 @@ while the command runs: --min-ttl 10m has one that lives for ten minutes at
 least. The client secret and the passphrase of the store are taken out of the
 command's environment. No browser is opened, unless --interactive is given.`,
 		Args: func(c *cobra.Command, args []string) error {
-			if c.ArgsLenAtDash() != 0 || len(args) == 0 {
-				return usageError("'oauth-login exec' wants a command after --", "for example: oauth-login exec -- env")
+			if len(args) == 0 {
+				return withoutDashes("env")
+			}
+			if c.ArgsLenAtDash() != 0 {
+				return withoutDashes(args[0])
 			}
 			return nil
 		},
@@ -39,6 +42,10 @@ command's environment. No browser is opened, unless --interactive is given.`,
 	o.tokenFlags(command.Flags())
 	o.variableFlag(command.Flags())
 	return command
+}
+
+func withoutDashes(command string) error {
+	return usageError("'oauth-login exec' wants a command after --", "for example: oauth-login exec -- "+shellWord(command))
 }
 
 // exec runs a command with the token in its environment, where nothing else of

@@ -201,6 +201,9 @@ func wrongFlag(c *cobra.Command, err error) error {
 	if args := c.Flags().Args(); !c.HasParent() && len(args) > 0 {
 		return wrongVerb(c, args[0])
 	}
+	if args := c.Flags().Args(); c.Name() == "exec" && len(args) > 0 {
+		return withoutDashes(args[0])
+	}
 	page := "'" + strings.Replace(c.CommandPath()+" --help", "oauth-login --help", "oauth-login login --help", 1) + "' shows the flags"
 	unknown, ok := err.(*pflag.NotExistError)
 	if !ok {

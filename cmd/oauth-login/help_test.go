@@ -162,6 +162,10 @@ func TestMistakesInWordsAreUnderstood(t *testing.T) {
 		"token extra":         "'oauth-login --help' shows the commands and flags",
 		"status --format raw": "'oauth-login status --help' shows the flags",
 		"login --issuer":      "'oauth-login login --help' shows the flags",
+		"exec":                "for example: oauth-login exec -- env",
+		"exec glab":           "for example: oauth-login exec -- glab",
+		"exec glab --repo x":  "for example: oauth-login exec -- glab",
+		"exec --evn X -- a":   "did you mean --env? 'oauth-login exec --help' shows the flags",
 		"-x":                  "'oauth-login login --help' shows the flags",
 		"x":                   "'oauth-login --help' shows the commands and flags",
 	} {
