@@ -10,9 +10,9 @@ import (
 // piece, and so do commands: they are there to be copied, and half of one would run
 // as well.
 func wrap(text string, columns int) string {
-	const indent = "  " // of what belongs to the line above
 	var b strings.Builder
 	for line := range strings.SplitSeq(text, "\n") {
+		indent := strings.Repeat(" ", max(2, leading(line))) // of what belongs to the line above
 		for columns > 0 && columnsOf(line) > columns {
 			end := lineBreak(line, columns)
 			if end == 0 {
@@ -29,7 +29,7 @@ func wrap(text string, columns int) string {
 // lineBreak is where the last space of a line is that fits, or else the first one; 0
 // if there is none.
 func lineBreak(line string, columns int) (end int) {
-	for i := len(line) - len(strings.TrimLeft(line, " ")); i < len(line); i++ {
+	for i := leading(line); i < len(line); i++ {
 		if i = max(i, commandEnd(line, i)); i == len(line) {
 			break
 		}
@@ -43,6 +43,9 @@ func lineBreak(line string, columns int) (end int) {
 	}
 	return end
 }
+
+// leading counts the spaces that a line begins with.
+func leading(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
 
 // commandEnd is where a command of ours ends that begins here, 0 if none does: at the
 // quote that it is in, or with the line.
