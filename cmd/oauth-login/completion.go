@@ -3,6 +3,8 @@ package main
 import (
 	"io"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -170,7 +172,10 @@ func offerPresets(_ *cobra.Command, args []string, _ string) (offered []cobra.Co
 	return offered, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 }
 
-// offerLogins offers something of each login that the flags before fit.
+// offerLogins offers something of each login that the flags before fit. A shell may
+// put what several words begin with on the line as it is, and run it at the next Tab:
+// the ID of a client that was registered comes from a server, so what has a meaning
+// to shells is not offered.
 func (p *program) offerLogins(o *options, choose func(store.Profile) (word, meaning string)) cobra.CompletionFunc {
 	return func(*cobra.Command, []string, string) (offered []cobra.Completion, _ cobra.ShellCompDirective) {
 		profiles, err := p.profiles.List()
@@ -179,11 +184,17 @@ func (p *program) offerLogins(o *options, choose func(store.Profile) (word, mean
 		}
 		for _, profile := range match(profiles, o) {
 			word, meaning := choose(profile)
-			word = printable(word) // the ID of a client that was registered comes from a server
-			if completion := cobra.CompletionWithDesc(word, printable(meaning)); word != "" && !slices.Contains(offered, completion) {
+			completion := cobra.CompletionWithDesc(word, printable(meaning))
+			if word != "" && !strings.ContainsFunc(word, isShellSpecial) && !slices.Contains(offered, completion) {
 				offered = append(offered, completion)
 			}
 		}
 		return offered, cobra.ShellCompDirectiveNoFileComp
 	}
+}
+
+// isShellSpecial reports whether a letter may mean something to a shell. A blank does
+// no more than part words.
+func isShellSpecial(r rune) bool {
+	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != ' ' && !strings.ContainsRune(shellPlain, r)
 }

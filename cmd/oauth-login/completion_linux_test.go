@@ -16,10 +16,13 @@ const bashCompletion = "/usr/share/bash-completion/bash_completion"
 // TestShellsComplete has the shells that are installed complete lines that are typed
 // at a terminal.
 func TestShellsComplete(t *testing.T) {
-	provider := startProvider(t, &issuer.Options{})
+	const hostile = "x$(touch pwned)`touch pwned`;touch pwned;" // as a server may call clients that it registers
+	provider := startProvider(t, &issuer.Options{Clients: []issuer.Client{{ID: hostile + "1"}, {ID: hostile + "2"}}})
 	h := newHome(t)
-	if p := h.run(t, "--issuer", provider.URL(), "--client-id", "cli", "--profile", "work account"); p.cmd.ProcessState.ExitCode() != exitDone {
-		t.Fatalf("login:\n%s", &p.stderr)
+	for client, profile := range map[string]string{"cli": "work account", hostile + "1": "one", hostile + "2": "two"} {
+		if p := h.run(t, "--issuer", provider.URL(), "--client-id", client, "--profile", profile); p.cmd.ProcessState.ExitCode() != exitDone {
+			t.Fatalf("login:\n%s", &p.stderr)
+		}
 	}
 	for _, shell := range []struct {
 		name    string
@@ -59,6 +62,12 @@ func TestShellsComplete(t *testing.T) {
 				if got := s.complete(t, "oauth-login "+typed); got != "oauth-login "+want {
 					t.Errorf("%q becomes %q", typed, got)
 				}
+			}
+			if got := s.complete(t, "oauth-login status --client-id x\t"); got != "oauth-login status --client-id x" {
+				t.Errorf("the names of clients become %q", got)
+			}
+			if _, err := os.Stat(filepath.Join(h.dir, "pwned")); err == nil {
+				t.Error("the name of a client was run")
 			}
 			for _, noise := range []string{"Completion ended", "not found", "rror", "compopt"} {
 				if strings.Contains(s.tty.text(), noise) {
