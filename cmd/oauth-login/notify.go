@@ -55,6 +55,12 @@ func (p *program) stillWaiting(ctx context.Context, o *options, client *grant.Cl
 		p.say("- The provider may have said %s", said)
 	}
 	p.say("- The provider shows an error: this redirect URI has to be registered there, exactly as it is: %s", e.RedirectURI)
+	if o.ports == anyPort && o.redirectURI == "" {
+		p.say("  The port is another one each time. A provider that compares ports wants a fixed one: --port 8000.")
+	}
+	if o.preset != nil {
+		p.say("  'oauth-login providers %s' says where.", o.preset.Name)
+	}
 	p.say("- The browser insists on https (Safari's \"Warn before connecting to a website over HTTP\", Brave): allow this page, or use another browser.")
 	if p.paste(o, client) != nil {
 		p.say("- The browser is on another machine: copy the address of its last page, paste it here and press Enter. What is pasted is not shown.")
