@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"net/http"
 	"os"
 	"runtime"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -61,9 +61,9 @@ func (x *examination) clock(visits []visit) {
 }
 
 // network tells what is between here and the provider by the settings of this machine.
-func (x *examination) network(context.Context) {
+func (x *examination) network(ctx context.Context) {
 	x.proxy()
-	x.authorities()
+	x.authorities(ctx)
 }
 
 func (x *examination) proxy() {
@@ -90,29 +90,52 @@ func (x *examination) proxy() {
 	}
 }
 
-func (x *examination) authorities() {
+// authorities are those whose certificates are taken, by the rules of crypto/x509.
+func (x *examination) authorities(ctx context.Context) {
 	if x.profile.CACert != "" {
 		x.ok("CA", "those of the system, and those in %s", x.profile.CACert)
 	}
 	file := x.getenv("SSL_CERT_FILE")
 	switch {
-	case file == "":
-		if x.profile.CACert == "" {
-			x.ok("CA", "those of the system")
-		}
-	case runtime.GOOS == "darwin" || runtime.GOOS == "windows":
+	case runtime.GOOS != "darwin" && runtime.GOOS != "windows":
+		x.authorityFiles(ctx, file)
+	case file != "":
 		x.warn("CA", "name the file with --ca-cert", "SSL_CERT_FILE is not used on this system")
-	default:
-		data, err := os.ReadFile(file)
-		switch {
-		case err != nil:
-			x.problem("CA", "correct SSL_CERT_FILE, or unset it", "the file of SSL_CERT_FILE cannot be read: %v", err)
-		case !strings.Contains(string(data), "-----BEGIN CERTIFICATE-----"):
-			x.problem("CA", "correct SSL_CERT_FILE, or unset it", "the file of SSL_CERT_FILE, %s, holds no certificate in PEM form", file)
-		default:
-			x.ok("CA", "those in %s, by SSL_CERT_FILE", file)
+	case x.profile.CACert == "":
+		x.ok("CA", "those of the system")
+	}
+}
+
+// authorityFiles looks at what is read on Unix. The reading cannot be interrupted.
+func (x *examination) authorityFiles(ctx context.Context, named string) {
+	limited, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	some, err := interruptible(limited, func() (bool, error) { return anyAuthority(named) })
+	switch {
+	case err != nil && named != "":
+		x.problem("CA", "correct SSL_CERT_FILE, or unset it", "the file of SSL_CERT_FILE cannot be read: %v", err)
+	case err != nil:
+		x.problem("CA", "install the package ca-certificates", "the certificates of the system cannot be read: %v", err)
+	case !some && named != "":
+		x.problem("CA", "correct SSL_CERT_FILE, or unset it", "there are none, as the file of SSL_CERT_FILE, %s, holds no certificate in PEM form", named)
+	case !some:
+		x.problem("CA", "install the package ca-certificates, or name the file that holds them: SSL_CERT_FILE", "there are none on this system, so no https can be trusted")
+	case named != "":
+		x.ok("CA", "those in %s, by SSL_CERT_FILE", named)
+	case x.profile.CACert == "":
+		x.ok("CA", "those of the system")
+	}
+}
+
+// anyAuthority reports whether there is one. A file that is named has to be there.
+func anyAuthority(named string) (bool, error) {
+	if named != "" {
+		if _, err := os.Stat(named); err != nil {
+			return false, err
 		}
 	}
+	roots, err := x509.SystemCertPool()
+	return err == nil && !roots.Equal(x509.NewCertPool()), err
 }
 
 // A visit is one request of the discovery.

@@ -111,9 +111,9 @@ func (p *program) readInput(ctx context.Context, name string) ([]byte, error) {
 
 // interruptible reads what may be a pipe that never ends. Nothing can interrupt
 // that, so it is left behind when ctx ends, and the process with it.
-func interruptible(ctx context.Context, read func() ([]byte, error)) ([]byte, error) {
+func interruptible[T any](ctx context.Context, read func() (T, error)) (data T, err error) {
 	type outcome struct {
-		data []byte
+		data T
 		err  error
 	}
 	done := make(chan outcome, 1)
@@ -125,7 +125,7 @@ func interruptible(ctx context.Context, read func() ([]byte, error)) ([]byte, er
 	case o := <-done:
 		return o.data, o.err
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return data, ctx.Err()
 	}
 }
 
