@@ -143,10 +143,12 @@ func (p *program) patient(ctx context.Context, o *options) (store.Profile, error
 	if err != nil {
 		return named, nil // a finding of its own
 	}
-	if o.issuer != "" && len(match(profiles, o)) == 0 {
-		return named, nil
-	}
-	if len(profiles) == 0 && o.profile == "" && o.clientID == "" {
+	matching, isNamed := match(profiles, o), o.issuer != "" || o.profile != "" || o.clientID != ""
+	switch {
+	case isNamed && len(matching) > 0: // where there are several, they share the issuer
+		profile, err := o.locate(matching[0])
+		return o.withFiles(profile), err
+	case o.issuer != "", !isNamed && len(profiles) == 0:
 		return named, nil
 	}
 	profile, err := p.selectProfile(ctx, o)

@@ -59,6 +59,7 @@ func (p *program) findToken(ctx context.Context, o *options) (*grant.Token, erro
 	}
 	if o.verbose { // the time zone is in a file
 		p.detail(o, "%s", lifetime(record.Token))
+		began = time.Now()
 	}
 	if o.fresh(record.Token) {
 		return record.Token, nil
@@ -73,6 +74,9 @@ func (p *program) findToken(ctx context.Context, o *options) (*grant.Token, erro
 	}
 	if token == nil {
 		return nil, loginRequired(profile, forgotten(record, err))
+	}
+	if err == nil && token.AccessToken != record.Token.AccessToken {
+		p.detail(o, "a new token is in the %s, %s after it was wanted", p.storeName(profile.Place), milliseconds(time.Since(began)))
 	}
 	return token, err
 }
