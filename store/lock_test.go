@@ -3,6 +3,8 @@ package store_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -135,6 +137,27 @@ func TestSlowRefresh(t *testing.T) {
 		}
 		wg.Wait()
 	})
+}
+
+// A refusal from a time when the clock was wrong is none for those who come later.
+func TestRefusalOfTheFuture(t *testing.T) {
+	s := after(t, -time.Second, "refresh")
+	s.answer = func(url.Values) (int, any) { return 400, map[string]any{"error": "invalid_grant"} }
+	dir := t.TempDir()
+	token, err := s.process(dir).Token(t.Context())
+	check(t, token, err, "", store.ErrLoginRequired)
+	file := strings.TrimSuffix(lockFile(dir), ".lock") + ".refused"
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash, _, _ := strings.Cut(string(text), " ")
+	if err := os.WriteFile(file, fmt.Appendf(nil, "%s %d\n", hash, time.Now().Add(time.Hour).UnixNano()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.answer = nil // the server has come to its senses
+	token, err = s.process(dir).Token(t.Context())
+	check(t, token, err, "access-2", nil)
 }
 
 // An API has refused the token of all of them: one new token is enough.

@@ -50,7 +50,7 @@ func (s *Source) refusedMeanwhile(began time.Time, record *Record) error {
 }
 
 func (r *refusal) covers(token string, began time.Time) bool {
-	return r != nil && r.token == token && r.at.After(began)
+	return r != nil && r.token == token && r.at.After(began) && !r.at.After(time.Now()) // the clock may have been set back
 }
 
 // noteRefusal tells those who wait. The caller holds the lock.

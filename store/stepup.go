@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/oauth-login/oauth-login/grant"
 )
@@ -24,15 +25,15 @@ var errOtherPerson = errors.New("another person has signed in than the one whom 
 // stepUp answers a refusal that demands another login (RFC 6750, section 3.1; RFC
 // 9470, section 4) by one login and one more request. Whatever stands in the way,
 // the refusal is what the caller gets, as it came; only the end of the context is an
-// error.
-func (t *transport) stepUp(req *http.Request, refusal *http.Response, token *grant.Token) (*http.Response, error) {
+// error. signedIn is that of signedInAt.
+func (t *transport) stepUp(req *http.Request, refusal *http.Response, token *grant.Token, signedIn time.Time) (*http.Response, error) {
 	demand := grant.ParseStepUp(refusal)
 	if demand == nil || t.source.Login == nil || !repeatable(req) {
 		return refusal, nil
 	}
 	t.source.log(req.Context(), slog.LevelInfo, "another login demanded", slog.Any("demand", demand))
 	keepBody(refusal) // the connection would not last as long as the person may take
-	better, err := t.source.stepUp(req.Context(), token, demand)
+	better, err := t.source.stepUp(req.Context(), token, signedIn, demand)
 	if ctxErr := req.Context().Err(); ctxErr != nil {
 		refusal.Body.Close()
 		return nil, ctxErr
@@ -75,8 +76,10 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 // stepUp returns a token as an API demands it in place of one that it has refused.
 // Those who are refused for the same reason at the same time share one login, and
-// one that another call or process has made meanwhile will do.
-func (s *Source) stepUp(ctx context.Context, refused *grant.Token, demand *grant.StepUp) (*grant.Token, error) {
+// one that another call or process has made meanwhile will do. What was only refreshed
+// meanwhile will not: it comes of the login that was refused, and need not say how the
+// person has signed in.
+func (s *Source) stepUp(ctx context.Context, refused *grant.Token, signedIn time.Time, demand *grant.StepUp) (*grant.Token, error) {
 	reason, err := json.Marshal(demand)
 	if err != nil {
 		return nil, err
@@ -85,9 +88,18 @@ func (s *Source) stepUp(ctx context.Context, refused *grant.Token, demand *grant
 	defer s.leaveSlot(string(reason), slot)
 	return s.share(ctx, slot, func(ctx context.Context) (*grant.Token, error) {
 		return s.signInUnless(ctx, func(now *Record) bool {
-			return now.Token.AccessToken != refused.AccessToken && s.Client.Meets(now.Token, demand)
+			return now.Token.AccessToken != refused.AccessToken && !now.SignedInAt.Equal(signedIn) && s.Client.Meets(now.Token, demand)
 		}, func(ctx context.Context, now *Record) (*grant.Token, error) { return s.askFor(ctx, demand, now) })
 	})
+}
+
+// signedInAt is when the person has signed in for a token that was just handed out,
+// the zero time where that is not known.
+func (s *Source) signedInAt(token *grant.Token) time.Time {
+	if held, _ := s.remembered(); held != nil && held.Token == token {
+		return held.SignedInAt
+	}
+	return time.Time{}
 }
 
 func (s *Source) stepUpSlot(reason string) **flight {

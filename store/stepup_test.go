@@ -261,6 +261,35 @@ func TestStepUpIsShared(t *testing.T) {
 	}
 }
 
+// A token that was only refreshed meanwhile comes of the login that was refused.
+func TestStepUpAfterARefresh(t *testing.T) {
+	s := &scene{&provider{good: "refresh"}, &shelf{}}
+	s.signIn(t, withClaims(t, "access", []string{"openid"}, nil))
+	api := &strictAPI{t: t, takes: "Bearer better", challenge: wantsLevel, status: 401}
+	var refreshed sync.Once
+	s.api = func(req *http.Request) *http.Response {
+		refreshed.Do(func() {
+			if _, err := s.source().Refresh(t.Context()); err != nil { // by another process
+				t.Error(err)
+			}
+		})
+		return api.answer(req)
+	}
+	source := s.source()
+	source.Login = func(ctx context.Context, save save) (*grant.Token, error) {
+		token := withClaims(t, "better", []string{"openid"}, nil)
+		return token, save(ctx, token)
+	}
+	resp, err := source.HTTPClient().Get("https://api.example/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if got := fmt.Sprint(resp.StatusCode, api.tokens); got != "200 [Bearer access Bearer better]" {
+		t.Errorf("got %s", got)
+	}
+}
+
 // A demand from where a redirect leads is none of this login's business, nor is one
 // for a request with a token of the caller's.
 func TestStepUpIsForOneOrigin(t *testing.T) {

@@ -55,9 +55,10 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
+	signedIn := t.source.signedInAt(token)
 	resp, err := t.authorized(req, req.Body, token)
 	if err == nil {
-		resp, err = t.stepUp(req, resp, token)
+		resp, err = t.stepUp(req, resp, token, signedIn)
 	}
 	if resp != nil {
 		resp.Request = req // without the token
