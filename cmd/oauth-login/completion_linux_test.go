@@ -13,6 +13,18 @@ import (
 
 const bashCompletion = "/usr/share/bash-completion/bash_completion"
 
+// shellsThatComplete are shells, and how they are told to.
+var shellsThatComplete = []struct {
+	name    string
+	command []string
+	install string
+}{
+	{"bash", []string{"bash", "--norc", "-i"}, "source <(oauth-login completion bash)"},
+	{"bash with bash-completion", []string{"bash", "--rcfile", bashCompletion, "-i"}, "source <(oauth-login completion bash)"},
+	{"zsh", []string{"zsh", "-f", "-i"}, "bindkey -e; autoload -U compinit && compinit -u -D && source <(oauth-login completion zsh)"},
+	{"fish", []string{"fish", "--no-config", "-i"}, "oauth-login completion fish | source"},
+}
+
 // TestShellsComplete has the shells that are installed complete lines that are typed
 // at a terminal.
 func TestShellsComplete(t *testing.T) {
@@ -24,16 +36,7 @@ func TestShellsComplete(t *testing.T) {
 			t.Fatalf("login:\n%s", &p.stderr)
 		}
 	}
-	for _, shell := range []struct {
-		name    string
-		command []string
-		install string
-	}{
-		{"bash", []string{"bash", "--norc", "-i"}, "source <(oauth-login completion bash)"},
-		{"bash with bash-completion", []string{"bash", "--rcfile", bashCompletion, "-i"}, "source <(oauth-login completion bash)"},
-		{"zsh", []string{"zsh", "-f", "-i"}, "bindkey -e; autoload -U compinit && compinit -D && source <(oauth-login completion zsh)"},
-		{"fish", []string{"fish", "--no-config", "-i"}, "oauth-login completion fish | source"},
-	} {
+	for _, shell := range shellsThatComplete {
 		t.Run(shell.name, func(t *testing.T) {
 			if _, err := exec.LookPath(shell.command[0]); err != nil {
 				t.Skip("it is not installed")
@@ -44,28 +47,7 @@ func TestShellsComplete(t *testing.T) {
 			s := h.startShell(t, shell.command)
 			s.enter(t, shell.install+"; echo READY > ready")
 			s.wait(t, "ready")
-			for typed, want := range map[string]string{
-				"git-cred":                         "git-credential",
-				"token --format exec-c":            "token --format exec-credential",
-				"token --format=exec-c":            "token --format=exec-credential",
-				"--client-auth client_secret_p":    "--client-auth client_secret_post",
-				"status --issuer http":             "status --issuer " + provider.URL(),
-				"docker-credential li":             "docker-credential list",
-				"login --response-mode form_post.": "login --response-mode form_post.jwt",
-				"token --output js":                "token --output json",
-				"login --store-pass":               "login --store-passphrase-file",
-				"completion fi":                    "completion fish",
-				"token --nonsense --form":          "token --nonsense --form",
-				"help docker-":                     "help docker-credential",
-				"token --issuer " + provider.URL() + " --profile wor": "token --issuer " + provider.URL() + ` --profile work account`,
-			} {
-				if got := s.complete(t, "oauth-login "+typed); got != "oauth-login "+want {
-					t.Errorf("%q becomes %q", typed, got)
-				}
-			}
-			if got := s.complete(t, "oauth-login status --client-id x\t"); got != "oauth-login status --client-id x" {
-				t.Errorf("the names of clients become %q", got)
-			}
+			s.completes(t, provider.URL())
 			if _, err := os.Stat(filepath.Join(h.dir, "pwned")); err == nil {
 				t.Error("the name of a client was run")
 			}
@@ -75,6 +57,32 @@ func TestShellsComplete(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// completes checks what becomes of lines when the person presses Tab.
+func (s *shell) completes(t *testing.T, issuer string) {
+	t.Helper()
+	for typed, want := range map[string]string{
+		"git-cred":                                    "git-credential",
+		"token --format exec-c":                       "token --format exec-credential",
+		"token --format=exec-c":                       "token --format=exec-credential",
+		"--client-auth client_secret_p":               "--client-auth client_secret_post",
+		"status --issuer http":                        "status --issuer " + issuer,
+		"docker-credential li":                        "docker-credential list",
+		"login --provider goo":                        "login --provider google",
+		"login --response-mode form_post.":            "login --response-mode form_post.jwt",
+		"token --output js":                           "token --output json",
+		"login --store-pass":                          "login --store-passphrase-file",
+		"completion fi":                               "completion fish",
+		"token --nonsense --form":                     "token --nonsense --form",
+		"help docker-":                                "help docker-credential",
+		"status --client-id x\t":                      "status --client-id x",
+		"token --issuer " + issuer + " --profile wor": "token --issuer " + issuer + " --profile work account",
+	} {
+		if got := s.complete(t, "oauth-login "+typed); got != "oauth-login "+want {
+			t.Errorf("%q becomes %q", typed, got)
+		}
 	}
 }
 
