@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/user"
 	"runtime"
@@ -186,6 +187,9 @@ type doctorJSON struct {
 
 func reportOf(profile store.Profile, findings []finding) doctorJSON {
 	report := doctorJSON{Issuer: profile.Issuer, Findings: findings}
+	if u, err := url.Parse(profile.Issuer); err != nil || u.User != nil { // which nobody signs in at
+		report.Issuer = ""
+	}
 	for _, f := range findings {
 		switch f.State {
 		case findingWarning:

@@ -109,8 +109,14 @@ func (x *examination) login(ctx context.Context, client *grant.Client) {
 	switch login.State {
 	case stateValid, stateRefreshable:
 		x.ok("login", "there is one at %s: %s", x.profile.Issuer, login.State)
+	case stateNewer:
+		x.problem("login", login.Repair, "the one at %s was stored by a newer version", x.profile.Issuer)
 	default:
-		x.warn("login", login.Repair, "the one at %s is %s", x.profile.Issuer, login.State)
+		repair := "sign in again: oauth-login login"
+		if !x.profile.Default {
+			repair = "sign in again: " + login.Repair
+		}
+		x.warn("login", repair, "the one at %s is %s", x.profile.Issuer, login.State)
 	}
 	if record, err := x.load(limited, x.profile); err == nil {
 		client.Server = record.Client().Server
