@@ -45,7 +45,7 @@ func TestSpeedOfToken(t *testing.T) {
 	t.Logf("calls of the keychain: %d; go-keyring alone: %d; as few as there are: %d", asked[0], asked[1], asked[2])
 	figure(t, "token, beside go-keyring alone", race.median(0), race.median(1), race.ratio(0, 1))
 	figure(t, "token, beside as few calls as there are", race.median(0), race.median(2), race.ratio(0, 2))
-	if asked[0] > asked[2]+2 { // whether it may be asked at all, and that it need not keep the session
+	if asked[0] > asked[2]+1 { // that it need not keep the session
 		t.Errorf("token makes %d calls of the Secret Service, and a program that reads one item can do with %d", asked[0], asked[2])
 	}
 	if ratio := race.ratio(0, 1); ratio > 1.3 {

@@ -4,11 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
-// A call is one use of the keychain under way: a look whether there is one, and
-// then any number of steps, in a goroutine of their own. Keychain.mu guards it.
+// A call is one use of the keychain under way: any number of steps, in a goroutine
+// of their own, and before the first that needs it a look whether there is one. Keychain.mu guards it.
 type call struct {
 	outcome chan outcome  // has room for one, so that nobody need listen
 	asking  chan struct{} // closed when the person may be asked for a password
@@ -107,9 +108,7 @@ func (k *Keychain) start(ctx context.Context, turn <-chan struct{}, do func(*ste
 	c := &call{outcome: make(chan outcome, 1), asking: make(chan struct{}), step: time.Now()}
 	go func() {
 		var o outcome
-		if o.err = k.ready(ctx, c); o.err == nil {
-			o.record, o.err = do(k.steps(c))
-		}
+		o.record, o.err = do(k.steps(ctx, c))
 		k.end(c)
 		<-turn
 		c.outcome <- o
@@ -132,12 +131,12 @@ func (k *Keychain) ready(ctx context.Context, c *call) error {
 	return err
 }
 
-func (k *Keychain) steps(c *call) *steps {
+func (k *Keychain) steps(ctx context.Context, c *call) *steps {
 	r := k.ring
 	if r == nil {
 		r = osRing{}
 	}
-	return &steps{ring: r, keychain: k, call: c}
+	return &steps{ring: r, keychain: k, call: c, ready: sync.OnceValue(func() error { return k.ready(ctx, c) })}
 }
 
 func (k *Keychain) end(c *call) {

@@ -90,7 +90,7 @@ func (d *disk) done() {
 // there can be many.
 func (d *disk) slots() *slots {
 	d.dead, d.lies, d.every, d.writes = false, false, false, -1
-	s := &steps{ring: d, keychain: &Keychain{goos: "windows"}, call: &call{}}
+	s := &steps{ring: d, keychain: &Keychain{goos: "windows"}, call: &call{}, ready: func() error { return nil }}
 	return &slots{steps: s, key: testKey, limits: limits{item: 300, record: 200, parts: 1 << 20}}
 }
 

@@ -69,7 +69,7 @@ type ring interface {
 
 type osRing struct{}
 
-func (osRing) Get(service, user string) (string, error) { return getItem(service, user) }
+func (osRing) Get(service, user string) (string, error) { return keyring.Get(service, user) }
 func (osRing) Set(service, user, secret string) error   { return keyring.Set(service, user, secret) }
 func (osRing) Delete(service, user string) error        { return keyring.Delete(service, user) }
 

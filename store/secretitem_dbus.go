@@ -2,31 +2,24 @@
 
 package store
 
-import (
-	"github.com/godbus/dbus/v5"
-	"github.com/zalando/go-keyring"
-)
+import "github.com/godbus/dbus/v5"
 
 const (
 	itemInterface    = "org.freedesktop.Secret.Item"
 	sessionInterface = "org.freedesktop.Secret.Session"
 )
 
-// getItem reads an item as go-keyring does, with fewer calls and less waiting where
-// nothing has to be unlocked. That is what nearly every use of a login consists of.
-func getItem(service, user string) (string, error) {
-	if secret, ok := openItem(service, user); ok {
-		return secret, nil
+// Glance reads an item as go-keyring does, with fewer calls and less waiting where
+// nothing has to be unlocked, which is what nearly every use of a login consists of:
+// it finds the item in the usual collection (Secret Service API, version 0.2). It
+// starts nothing and makes nothing ask for a password, so it needs no look before. ok
+// is false where there is more to it, also when no item was found, which a locked
+// collection may say of one that it has.
+func (osRing) Glance(service, user string) (secret string, ok bool) {
+	if findBus() != nil {
+		return "", false
 	}
-	return keyring.Get(service, user)
-}
-
-// openItem finds an item in the usual collection and reads it (Secret Service API,
-// version 0.2). It starts nothing and makes nothing ask for a password. ok is false
-// where there is more to it, also when no item was found, which a locked collection
-// may say of one that it has.
-func openItem(service, user string) (secret string, ok bool) {
-	bus, err := dbus.SessionBus() // which the probe has opened, and go-keyring uses
+	bus, err := dbus.SessionBus() // which the probe and go-keyring use too
 	if err != nil {
 		return "", false
 	}
