@@ -12,7 +12,12 @@ type turn struct {
 	held chan struct{} // full while somebody has the turn
 }
 
+// take waits for the turn. Whose context has ended does not get it, free or not: the
+// caller may have gone.
 func (t *turn) take(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	t.once.Do(func() { t.held = make(chan struct{}, 1) })
 	select {
 	case t.held <- struct{}{}:

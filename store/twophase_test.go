@@ -7,7 +7,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/oauth-login/oauth-login/grant"
@@ -203,4 +205,40 @@ func TestSaveWaits(t *testing.T) {
 	if err := source.Save(t.Context(), token); err != nil || s.stored(t).Token.AccessToken != "new" {
 		t.Errorf("error %v", err)
 	}
+}
+
+// lateEnd is a context that ends just after it was looked at.
+type lateEnd struct {
+	context.Context
+	looked atomic.Bool
+}
+
+func (c *lateEnd) Err() error {
+	if c.looked.CompareAndSwap(false, true) {
+		return nil
+	}
+	return c.Context.Err()
+}
+
+// A save that had not begun when the context ended never begins: who has been told
+// that it ended, and that nothing is under way, can rely on that.
+func TestSaveThatHasNotBegun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := after(t, time.Hour, "refresh")
+		for range 50 {
+			source := s.process(t.TempDir())
+			ended, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := source.Save(&lateEnd{Context: ended}, &grant.Token{AccessToken: "new"}); !errors.Is(err, context.Canceled) {
+				t.Fatalf("error %v", err)
+			}
+			if err := source.Settle(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if got := s.stored(t).Token.AccessToken; got != "access" {
+				t.Fatalf("stored is %q", string(got))
+			}
+		}
+	})
 }
