@@ -139,11 +139,14 @@ func testNames(t *testing.T) map[string]bool {
 func TestDocsAreTidy(t *testing.T) {
 	pages := markdownPages(t)
 	for name, page := range pages {
-		code := false
+		code, titles := false, 0
 		for line := range strings.Lines(page) {
 			line = strings.TrimSuffix(line, "\n")
 			if strings.HasPrefix(line, "```") {
 				code = !code
+			}
+			if !code && strings.HasPrefix(line, "# ") {
+				titles++
 			}
 			if utf8.RuneCountInString(line) > 140 && !strings.HasPrefix(line, "|") && (!code || name == "README.md") {
 				t.Errorf("%s: a line of %d: %s", name, utf8.RuneCountInString(line), line)
@@ -152,8 +155,8 @@ func TestDocsAreTidy(t *testing.T) {
 				t.Errorf("%s: %q", name, line)
 			}
 		}
-		if strings.Contains(page, "\n\n\n") || !strings.HasPrefix(page, "# ") || strings.Count(page, "```")%2 != 0 {
-			t.Errorf("%s: two empty lines, no title, or a block without an end", name)
+		if strings.Contains(page, "\n\n\n") || !strings.HasPrefix(page, "# ") || titles != 1 || code {
+			t.Errorf("%s: two empty lines, not one title, or a block without an end", name)
 		}
 	}
 	if lines := strings.Count(pages["README.md"], "\n"); lines > 200 {
