@@ -46,10 +46,7 @@ func (p *program) completionCommand() *cobra.Command {
 func printCompletion(root *cobra.Command, out io.Writer, shell string) error {
 	switch shell {
 	case "bash":
-		if _, err := io.WriteString(out, bashWords); err != nil {
-			return err
-		}
-		return root.GenBashCompletionV2(out, true)
+		return bashCompletion(root, out)
 	case "zsh":
 		return root.GenZshCompletion(out)
 	case "fish":
@@ -60,12 +57,25 @@ func printCompletion(root *cobra.Command, out io.Writer, shell string) error {
 	return usageError("there is no completion for "+quoted(shell), "choose one of bash, zsh, fish or powershell")
 }
 
-// bashWords stands in for the package bash-completion, which is not everywhere: it
-// puts words together that bash has split at = and :.
-const bashWords = `# Where there is no package bash-completion, this is what the rest needs of it.
-if ! declare -F _get_comp_words_by_ref >/dev/null; then
-_get_comp_words_by_ref() # -n =: cur prev words cword
+// bashCompletion has cobra's script work without the package bash-completion, too,
+// which is not everywhere.
+func bashCompletion(root *cobra.Command, out io.Writer) error {
+	var script strings.Builder
+	if err := root.GenBashCompletionV2(&script, true); err != nil {
+		return err
+	}
+	const words = `_get_comp_words_by_ref "$@" cur prev words cword`
+	_, err := io.WriteString(out, bashWords+strings.Replace(script.String(), words, `__oauth-login_words "$@"`, 1))
+	return err
+}
+
+// bashWords puts words together that bash has split at = and :.
+const bashWords = `__oauth-login_words() # -n =:
 {
+    if declare -F _get_comp_words_by_ref >/dev/null; then
+        _get_comp_words_by_ref "$@" cur prev words cword
+        return
+    fi
     local i word blank before= rest=$COMP_LINE
     words=()
     for ((i = 0; i < ${#COMP_WORDS[@]}; i++)); do
@@ -83,7 +93,6 @@ _get_comp_words_by_ref() # -n =: cur prev words cword
     done
     cur=${words[cword]} prev=${words[cword > 0 ? cword - 1 : 0]}
 }
-fi
 
 `
 

@@ -11,7 +11,7 @@ import (
 	"github.com/oauth-login/oauth-login/internal/issuer"
 )
 
-const bashCompletion = "/usr/share/bash-completion/bash_completion"
+const bashCompletionPackage = "/usr/share/bash-completion/bash_completion"
 
 // shellsThatComplete are shells, and how they are told to.
 var shellsThatComplete = []struct {
@@ -20,7 +20,7 @@ var shellsThatComplete = []struct {
 	install string
 }{
 	{"bash", []string{"bash", "--norc", "-i"}, "source <(oauth-login completion bash)"},
-	{"bash with bash-completion", []string{"bash", "--rcfile", bashCompletion, "-i"}, "source <(oauth-login completion bash)"},
+	{"bash with bash-completion", []string{"bash", "--rcfile", bashCompletionPackage, "-i"}, "source <(oauth-login completion bash)"},
 	{"zsh", []string{"zsh", "-f", "-i"}, "bindkey -e; autoload -U compinit && compinit -u -D && source <(oauth-login completion zsh)"},
 	{"fish", []string{"fish", "--no-config", "-i"}, "oauth-login completion fish | source"},
 }
@@ -41,7 +41,7 @@ func TestShellsComplete(t *testing.T) {
 			if _, err := exec.LookPath(shell.command[0]); err != nil {
 				t.Skip("it is not installed")
 			}
-			if _, err := os.Stat(bashCompletion); err != nil && shell.command[1] == "--rcfile" {
+			if _, err := os.Stat(bashCompletionPackage); err != nil && shell.command[1] == "--rcfile" {
 				t.Skip("it is not installed")
 			}
 			s := h.startShell(t, shell.command)
