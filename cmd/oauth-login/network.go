@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -9,19 +10,41 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 )
 
 // viaProxy is http.ProxyFromEnvironment, which sends nothing through a proxy that goes
-// to a loopback host. What it says of an address that is none would hold its password;
-// and it makes a host of the scheme of some, and a path of the rest.
+// to a loopback host. Of addresses that are none it makes a host of the scheme and a
+// path of the rest, or passes the proxy over. Here they are an error, and one that does
+// not quote them: there may be a password in them.
 func viaProxy(req *http.Request) (*url.URL, error) {
 	proxy, err := http.ProxyFromEnvironment(req)
-	if err != nil || proxy != nil && (proxy.Hostname() == "" || strings.HasSuffix(proxy.Host, ":") || strings.Trim(proxy.Path, "/") != "") {
+	switch {
+	case err != nil:
+		return nil, errProxyAddress
+	case proxy == nil:
+		return nil, checkPassedOver(req.URL)
+	case proxy.Hostname() == "" || strings.HasSuffix(proxy.Host, ":") || strings.Trim(proxy.Path, "/") != "":
 		return nil, errProxyAddress
 	}
 	return proxy, nil
+}
+
+// checkPassedOver is for a request that goes through no proxy: it may be that the
+// address of that cannot be read.
+func checkPassedOver(u *url.URL) error {
+	address := cmp.Or(os.Getenv("HTTPS_PROXY"), os.Getenv("https_proxy"))
+	here := u.Hostname() == "localhost" || net.ParseIP(u.Hostname()).IsLoopback()
+	if u.Scheme != "https" || address == "" || here {
+		return nil
+	}
+	_, first := url.Parse(address)
+	if _, second := url.Parse("http://" + address); first != nil && second != nil {
+		return errProxyAddress
+	}
+	return nil
 }
 
 var errProxyAddress = errors.New("the address of the proxy, in HTTPS_PROXY, is not a URL")
