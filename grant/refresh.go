@@ -108,7 +108,7 @@ func (c *Client) Refresh(ctx context.Context, old *Token) (*Token, error) {
 	if old == nil || old.RefreshToken == "" {
 		return nil, argumentError("there is no refresh token")
 	}
-	as, err := c.Discover(ctx)
+	as, known, err := c.discover(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +119,12 @@ func (c *Client) Refresh(ctx context.Context, old *Token) (*Token, error) {
 		}
 	}
 	token, err := c.refresh(ctx, as, old, dpop)
+	if known != nil && LoginRequired(err) {
+		if now := c.moved(ctx, as); now != nil {
+			as = now
+			token, err = c.refresh(ctx, as, old, dpop)
+		}
+	}
 	c.doubt(ctx, as, err)
 	if err == nil {
 		token.inherit(old)

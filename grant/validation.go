@@ -117,6 +117,21 @@ func (c *Client) renew(ctx context.Context, old *AuthorizationServer) (*Authoriz
 	return as, err
 }
 
+// moved asks the issuer whether metadata out of the cache still hold, after their
+// token endpoint has ended a login. It returns those with the endpoint of now, nil
+// where that is the same, or nobody knows.
+func (c *Client) moved(ctx context.Context, old *AuthorizationServer) *AuthorizationServer {
+	as, err := c.renew(ctx, old)
+	if err != nil {
+		c.doubt(ctx, old, err)
+		return nil
+	}
+	if as.sameTokenEndpoint(old) {
+		return nil
+	}
+	return as
+}
+
 // doubt forgets metadata out of the cache with which something has failed, so that
 // the next try asks the issuer first: an endpoint may have moved. A server that
 // refuses in the words of OAuth is at its place.
@@ -132,6 +147,12 @@ func (c *Client) doubt(ctx context.Context, as *AuthorizationServer, err error) 
 		c.discovered, c.known = nil, nil
 		c.forget(ctx)
 	}
+}
+
+// sameTokenEndpoint reports whether two documents have the same one, also for clients
+// with a certificate.
+func (as *AuthorizationServer) sameTokenEndpoint(other *AuthorizationServer) bool {
+	return as.TokenEndpoint == other.TokenEndpoint && maps.Equal(as.MTLSEndpointAliases, other.MTLSEndpointAliases)
 }
 
 // same reports whether two documents say the same, as far as this package reads

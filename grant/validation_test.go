@@ -181,6 +181,43 @@ func TestMetadataDoubted(t *testing.T) {
 	}
 }
 
+// TestRefreshAfterAMove: a refusal of an endpoint that the issuer does not name any
+// more ends no login.
+func TestRefreshAfterAMove(t *testing.T) {
+	old := &grant.Token{AccessToken: "old", RefreshToken: "refresh"}
+	spent := always(400, `{"error":"invalid_grant"}`)
+	for name, test := range map[string]struct {
+		first, then endpoint // the token endpoint that is kept, and the other one
+		metadata    endpoint
+		want        string
+		sent        int // to the other one
+		asked       int // for the metadata
+	}{
+		"moved":               {spent, always(200, tokenBody("")), always(200, metadataDocument(members{"token_endpoint": issuer + "/token2"})), "ok", 1, 1},
+		"moved, and a page":   {always(401, "<html>", "Content-Type", "text/html"), always(200, tokenBody("")), always(200, metadataDocument(members{"token_endpoint": issuer + "/token2"})), "ok", 1, 1},
+		"moved, and as spent": {spent, spent, always(200, metadataDocument(members{"token_endpoint": issuer + "/token2"})), "refused invalid_grant", 1, 1},
+		"where it was":        {spent, nil, always(304, ""), "refused invalid_grant", 0, 1},
+		"nobody knows":        {spent, nil, always(503, ""), "refused invalid_grant", 0, 1},
+		"another issuer":      {spent, nil, always(200, metadataDocument(members{"issuer": "https://evil.example", "token_endpoint": issuer + "/token2"})), "refused invalid_grant", 0, 1},
+		"busy":                {always(400, `{"error":"temporarily_unavailable"}`), nil, nil, "refused temporarily_unavailable", 0, 0},
+		"good":                {always(200, tokenBody("")), nil, nil, "ok", 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, cache := newPublished(nil, "ETag", `"1"`), &memoryCache{}
+			authorizedBy(t, nextProcess(p, cache))
+			p.seen, p.metadata, p.token, p.others["/token2"] = nil, test.metadata, test.first, test.then
+			_, err := nextProcess(p, cache).Refresh(t.Context(), old)
+			wantOutcome(t, err, test.want)
+			if first, then := len(p.requests("/token")), len(p.requests("/token2")); first != 1 || then != test.sent {
+				t.Errorf("%d and %d token requests", first, then)
+			}
+			if asked := len(p.requests(oidcPlace)); asked != test.asked {
+				t.Errorf("the metadata were asked for %d times", asked)
+			}
+		})
+	}
+}
+
 func refreshing(old *grant.Token) func(t *testing.T, client *grant.Client) error {
 	return func(t *testing.T, client *grant.Client) error {
 		_, err := client.Refresh(t.Context(), old)

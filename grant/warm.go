@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -60,7 +59,7 @@ func (f *Flow) KeepWarm(ctx context.Context) {
 // where the endpoint has moved.
 func (f *Flow) tokenClient(as *AuthorizationServer) (client *http.Client, done func()) {
 	s := f.spare.Load()
-	if s == nil || !s.ready() || as.TokenEndpoint != f.as.TokenEndpoint || !maps.Equal(as.MTLSEndpointAliases, f.as.MTLSEndpointAliases) {
+	if s == nil || !s.ready() || !as.sameTokenEndpoint(f.as) {
 		return nil, func() {}
 	}
 	return s.client, s.close
