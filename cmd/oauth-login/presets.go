@@ -5,8 +5,9 @@ package main
 const fixedPorts = "8000,18000"
 
 // presets are the providers that need more than an issuer and a client, the most
-// used first and then by name. What stands here was read in the documentation of
-// each, or seen there. Their addresses are never asked for by tests.
+// used first and then by name. What stands here comes from the documentation of each
+// and from what its users report. Tests try it against imitations, never against the
+// real ones.
 func presets() []preset {
 	return append(popularPresets(), otherPresets()...)
 }
