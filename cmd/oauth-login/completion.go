@@ -2,7 +2,6 @@ package main
 
 import (
 	"io"
-	"slices"
 	"strings"
 	"unicode"
 
@@ -191,12 +190,13 @@ func (p *program) offerLogins(o *options, choose func(store.Profile) (word, mean
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
+		seen := map[string]bool{"": true}
 		for _, profile := range match(profiles, o) {
 			word, meaning := choose(profile)
-			completion := cobra.CompletionWithDesc(word, printable(meaning))
-			if word != "" && !strings.ContainsFunc(word, isShellSpecial) && !slices.Contains(offered, completion) {
-				offered = append(offered, completion)
+			if !seen[word] && !strings.ContainsFunc(word, isShellSpecial) {
+				offered = append(offered, cobra.CompletionWithDesc(word, printable(meaning)))
 			}
+			seen[word] = true
 		}
 		return offered, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -47,7 +47,7 @@ func TestCompletionOffers(t *testing.T) {
 	p.profiles.Dir = t.TempDir()
 	for _, profile := range []store.Profile{
 		{Issuer: "https://a.example", ClientID: "one", Name: "home"}, {Issuer: "https://b.example", ClientID: "two", Name: "work"},
-		{Issuer: "https://b.example", ClientID: "three"},
+		{Issuer: "https://b.example", ClientID: "three"}, {Issuer: "https://a.example", ClientID: "two"}, {Issuer: "https://a.example", ClientID: "t$(x)"},
 	} {
 		if err := p.profiles.Add(t.Context(), profile); err != nil {
 			t.Fatal(err)
