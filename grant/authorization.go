@@ -302,11 +302,8 @@ func (f *Flow) redeem(ctx context.Context, as *AuthorizationServer, callback Cal
 // so now; a signed response always has it.
 func (f *Flow) validate(ctx context.Context, as *AuthorizationServer, params url.Values, state string) (CallbackParameters, error) {
 	if !isSigned(f.asked.responseMode) {
-		if f.promisesISS && params.Get("iss") == "" { // RFC 9207, section 2.3: what was promised in another process counts
+		if f.promisesISS && params.Get("iss") == "" { // RFC 9207, section 2.3: what was promised in another process, or since taken back, counts
 			return CallbackParameters{}, missingISS(f.as)
-		}
-		if callback, err := ValidateAuthResponse(f.as, f.client, params, state); err != nil || as == f.as {
-			return callback, err
 		}
 		return ValidateAuthResponse(as, f.client, params, state)
 	}

@@ -32,6 +32,9 @@
 // An API may want more of a login than the token that it got comes of: ParseStepUp
 // reads its challenge, and WithStepUp has the next login ask for that (RFC 9470).
 //
+// Client.MetadataCache keeps the metadata of the issuer for later processes, so that
+// the browser need not wait for them.
+//
 // With Client.DPoPBoundAccessTokens, tokens are bound to a private key, which is
 // part of what is stored of a Token. A client with a key or a certificate of its own
 // needs no secret: see TokenEndpointAuthMethod.

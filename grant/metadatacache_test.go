@@ -266,6 +266,7 @@ func TestMetadataEntry(t *testing.T) {
 		{"of a newer version", members{"version": 2}, false},
 		{"of another issuer", members{"issuer": "https://other.example"}, false},
 		{"a document of another issuer", members{"document": members{"issuer": "https://other.example"}}, false},
+		{"a good document of another issuer", members{"document": json.RawMessage(metadataDocument(members{"issuer": "https://other.example"}))}, false},
 		{"no document", members{"document": nil}, false},
 		{"a document that is none", members{"document": []string{}}, false},
 		{"from elsewhere", members{"location": "https://other.example" + oidcPlace}, false},

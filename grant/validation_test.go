@@ -3,8 +3,12 @@ package grant_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -257,5 +261,43 @@ func TestMetadataResumed(t *testing.T) {
 	wantOutcome(t, err, otherMetadata)
 	if n := len(p.requests("/token")); n != 0 {
 		t.Errorf("%d token requests", n)
+	}
+}
+
+// TestMetadataMovedAway: the connection that waits is one to the token endpoint as it
+// was. Where that has moved to another host, the code goes there, over TLS with that
+// host.
+func TestMetadataMovedAway(t *testing.T) {
+	var endpoint atomic.Pointer[string] // of tokens, as the metadata have it
+	var host atomic.Pointer[string]     // that the token request was for, by TLS
+	server := httptest.NewTLSServer(nil)
+	t.Cleanup(server.Close)
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			host.Store(&r.TLS.ServerName)
+			fmt.Fprint(w, tokenBody(""))
+			return
+		}
+		fmt.Fprint(w, members{"issuer": server.URL, "authorization_endpoint": server.URL + "/authorize", "token_endpoint": *endpoint.Load()}.json())
+	})
+	transport := server.Client().Transport.(*http.Transport)
+	transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
+	}
+	cache := &memoryCache{}
+	login := func() *grant.Flow {
+		return authorizedBy(t, &grant.Client{Issuer: server.URL, ClientID: clientID, MetadataCache: cache, HTTPClient: &http.Client{Transport: transport}})
+	}
+	endpoint.Store(new(server.URL + "/token"))
+	login()
+	flow := login()
+	endpoint.Store(new("https://example.com/token"))
+	keepWarm(t, flow)
+	time.Sleep(200 * time.Millisecond) // the connection is there
+	if _, err := flow.Exchange(t.Context(), answerOf(t, flow)); err != nil {
+		t.Fatal(err)
+	}
+	if got := host.Load(); got == nil || *got != "example.com" {
+		t.Errorf("the token request was for %v", got)
 	}
 }

@@ -37,6 +37,8 @@
 // of issuer, client and profile, so that a locked keychain tells nobody where the
 // person has accounts. Items of other programs are never touched.
 //
+// MetadataCache keeps what issuers publish of themselves, which is no secret.
+//
 // # What is promised
 //
 // A token is saved, and read back, before it is handed out. A process that is
