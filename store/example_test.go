@@ -226,3 +226,49 @@ func ExampleSource_Save() {
 	show(resp, err)
 	// Output: {"user":"ada"}
 }
+
+// A program that sends its requests itself: the API does not take the token any more,
+// although that should be good for another hour.
+func ExampleSource_Renew() {
+	iss := start(nil)
+	defer iss.Close()
+	client := &grant.Client{Issuer: iss.URL, ClientID: iss.ClientID, Scopes: []string{"openid", "offline_access"}, AllowInsecureRequests: true}
+	source := &store.Source{Client: client, Store: new(store.Memory)}
+	source.Login = func(ctx context.Context, save func(context.Context, *grant.Token) error) (*grant.Token, error) {
+		return loopback.Login(ctx, client, &loopback.Options{Save: save, Open: iss.Open})
+	}
+	call := func(ctx context.Context, token *grant.Token) (*http.Response, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, iss.API(issuertest.Demand{}), nil)
+		if err != nil {
+			return nil, err
+		}
+		if err := token.Authorize(req); err != nil {
+			return nil, err
+		}
+		return http.DefaultClient.Do(req)
+	}
+
+	ctx := context.Background()
+	token, err := source.Token(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	iss.ExpireAccessTokens()
+	resp, err := call(ctx, token)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	resp.Body.Close()
+	if grant.InvalidToken(resp) {
+		token, err = source.Renew(ctx, token)
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	resp, err = call(ctx, token)
+	show(resp, err)
+	// Output: {"user":"ada"}
+}

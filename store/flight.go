@@ -66,6 +66,36 @@ func (s *Source) land(slot **flight, f *flight) {
 	}
 }
 
+// A slot has a name, and is there as long as somebody wants the flight in it.
+type slot struct {
+	flight *flight
+	users  int
+}
+
+// shareFor waits for the flight of a name, as share does. An API can think of any
+// number of names, so a slot that nobody is in is forgotten.
+func (s *Source) shareFor(ctx context.Context, name string, do func(context.Context) (*grant.Token, error)) (*grant.Token, error) {
+	s.mu.Lock()
+	if s.named == nil {
+		s.named = map[string]*slot{}
+	}
+	own := s.named[name]
+	if own == nil {
+		own = new(slot)
+		s.named[name] = own
+	}
+	own.users++
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if own.users--; own.users == 0 {
+			delete(s.named, name)
+		}
+	}()
+	return s.share(ctx, &own.flight, do)
+}
+
 // Settle waits until nothing is under way in this Source that its callers have
 // left: a refresh that was sent, until it is saved, or a login that is being saved.
 // Call it before the process ends, when the context of Token or SignIn has ended.

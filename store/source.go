@@ -76,12 +76,14 @@ type Source struct {
 	keychain *Keychain // stands in for a nil Store
 	// Calls of Token, Refresh and SignIn under way.
 	asking, refreshing, signingIn *flight
-	held                          *Record             // the login as it was last loaded or saved here
-	changes                       int                 // counts the changes made here
-	unsaved                       *unsaved            // a refreshed login that the store did not take
-	kept                          *keptLock           // see unlock
-	refusal                       *refusal            // the last one, nil for none
-	steppingUp                    map[string]**flight // step-ups under way, by what is demanded
+	held                          *Record          // the login as it was last loaded or saved here
+	changes                       int              // counts the changes made here
+	unsaved                       *unsaved         // a refreshed login that the store did not take
+	kept                          *keptLock        // see unlock
+	refusal                       *refusal         // the last one, nil for none
+	named                         map[string]*slot // step-ups and renewals under way, by what they are for
+	asked                         lastAsked        // see Renew
+	resting                       map[string]rest  // APIs, by their origin
 
 	changing turn // had while the login is looked at and changed
 	signing  turn // had while the person signs in
@@ -120,8 +122,8 @@ func (s *Source) Token(ctx context.Context) (*grant.Token, error) {
 	return s.share(ctx, &s.asking, s.token)
 }
 
-// Refresh returns a new token even if the old one has not expired, for instance
-// after an API has refused that. It never calls Login. Many calls at once cause
+// Refresh returns a new token even if the old one has not expired; after an API has
+// refused that, call Renew. It never calls Login. Many calls at once cause
 // one refresh, and a token that another process has got in the meantime will do.
 // Errors are those of Token.
 func (s *Source) Refresh(ctx context.Context) (*grant.Token, error) {

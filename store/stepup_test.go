@@ -126,7 +126,7 @@ func TestStepUp(t *testing.T) {
 			token: func() *grant.Token { return withClaims(t, "better", nil, nil) }},
 		"another person": {challenge: wantsScope, takes: "Bearer better", logins: 1, want: 403, bodies: []string{""}, stored: "access",
 			token: func() *grant.Token { return withClaims(t, "better", []string{"admin"}, map[string]any{"sub": "eve"}) }},
-		"a refusal of another kind":  {challenge: `Bearer error="invalid_token"`, status: 401, takes: "Bearer better", token: good, want: 401, bodies: []string{""}, stored: "access"},
+		"a refusal of another kind":  {challenge: `Bearer error="invalid_request"`, status: 401, takes: "Bearer better", token: good, want: 401, bodies: []string{""}, stored: "access"},
 		"a demand that says nothing": {challenge: `Bearer error="insufficient_scope"`, takes: "Bearer better", token: good, want: 403, bodies: []string{""}, stored: "access"},
 		"another scheme":             {challenge: `Basic error="insufficient_scope", scope="admin"`, takes: "Bearer better", token: good, want: 403, bodies: []string{""}, stored: "access"},
 	} {

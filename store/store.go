@@ -14,8 +14,10 @@
 // golang.org/x/oauth2. A login that was completed without it is stored with
 // Source.Save.
 //
-// Where an API demands another login, with more scopes or a second factor, the
-// HTTP client calls Login for that, once, and repeats the request.
+// Where an API refuses a token that has not expired, the HTTP client refreshes it and
+// repeats the request, once; Source.Renew is for requests that are sent in another way.
+// Where it demands another login, with more scopes or a second factor, the client calls
+// Login for that, once, and repeats the request.
 //
 // In tests, package issuertest is the provider and the person, and Memory the store.
 //

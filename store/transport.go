@@ -24,14 +24,21 @@ import (
 // sent once more. One with a body and without GetBody is not, and its response says
 // 401; the nonce is remembered.
 //
+// An API may refuse a token that has not expired, with invalid_token (RFC 6750, section
+// 3.1). Then another one is got as Renew does it, and the request is sent once more. An
+// API that refuses that one, too, has to wait for the next: for ten seconds at first,
+// and for longer each time.
+//
 // An API may demand another login: with scopes that this one lacks (RFC 6750, section
 // 3.1), or as proof that the person is there, or has a second factor (RFC 9470). If
 // there is a Login, it is called once for such a response, with a context from which
 // the client knows what to ask for, and the request is sent once more with the token
 // that comes of it. Requests that are refused at the same time for the same reason
-// share one login. If the login fails, is that of another person or does not bring
-// what was demanded, or if the body cannot be had again, the response is that of the
-// first request, as it came. A Timeout of the client counts while the person signs in.
+// share one login. A Timeout of the client counts while the person signs in.
+//
+// If there is no other token, if it is another person's or does not bring what was
+// demanded, or if the body cannot be had again, the response is that of the first
+// request, as it came.
 //
 // The token goes over https only, or over http to a loopback host; anything else
 // is an error (RFC 6750, section 5.3). A request that has an Authorization header
@@ -57,6 +64,12 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	signedIn := t.source.signedInAt(token)
 	resp, err := t.authorized(req, req.Body, token)
+	if err == nil {
+		resp, token, err = t.renew(req, resp, token)
+	}
+	if now := t.source.signedInAt(token); !now.IsZero() {
+		signedIn = now // for another token
+	}
 	if err == nil {
 		resp, err = t.stepUp(req, resp, token, signedIn)
 	}
@@ -93,25 +106,6 @@ func (t *transport) send(req *http.Request, body io.ReadCloser, token *grant.Tok
 	}
 	resp, err = t.base().RoundTrip(authorized)
 	return resp, err == nil && token.Observe(authorized, resp), err
-}
-
-// bodyAgain returns the body of a request a second time. ok is false where there
-// was one that is gone.
-func bodyAgain(req *http.Request) (body io.ReadCloser, ok bool) {
-	if req.Body == nil || req.Body == http.NoBody {
-		return req.Body, true
-	}
-	if req.GetBody == nil {
-		return nil, false
-	}
-	body, err := req.GetBody()
-	return body, err == nil
-}
-
-// discard ends a response in such a way that its connection serves again.
-func discard(body io.ReadCloser) {
-	io.CopyN(io.Discard, body, 64<<10)
-	body.Close()
 }
 
 func (t *transport) base() http.RoundTripper {

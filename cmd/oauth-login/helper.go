@@ -91,6 +91,7 @@ func (p *program) replaceRefused(ctx context.Context, o *options, refused string
 	if err != nil {
 		return err
 	}
-	_, err = source.Refresh(ctx)
+	source.Login = nil // the person is at another program, which does not wait for this
+	_, err = source.Renew(ctx, record.Token)
 	return loginRequired(profile, forgotten(record, err))
 }

@@ -97,6 +97,11 @@ func (s *source) Refresh(ctx context.Context) (*grant.Token, error) {
 	return s.settled(ctx, s.Source.Refresh)
 }
 
+// Renew is that of store.Source.
+func (s *source) Renew(ctx context.Context, refused *grant.Token) (*grant.Token, error) {
+	return s.settled(ctx, func(ctx context.Context) (*grant.Token, error) { return s.Source.Renew(ctx, refused) })
+}
+
 // settled sees to it that Ctrl-C loses nothing: a refresh that was sent is saved
 // before the process ends, and a sign-in that was saved has succeeded, although
 // the browser may not have its page yet.

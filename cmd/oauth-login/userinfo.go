@@ -59,7 +59,7 @@ func (p *program) fetchUserinfo(ctx context.Context, source *source) (*grant.Use
 	if refusal, ok := errors.AsType[*grant.Error](err); !ok || refusal.Status != http.StatusUnauthorized || token.RefreshToken == "" {
 		return info, err
 	}
-	if token, err = source.Refresh(ctx); err != nil {
+	if token, err = source.Renew(ctx, token); err != nil {
 		return nil, err
 	}
 	return source.Client.Userinfo(ctx, token)

@@ -31,8 +31,10 @@ func TestNotes(t *testing.T) {
 		t.Errorf("it asked for %q and said %s", got, &say)
 	}
 	iss.ExpireAccessTokens()
-	if n.run(t.Context(), "get", public) == nil {
-		t.Error("a token that has ended will do")
+	logins := iss.Requests("authorize")
+	does("get", public, `{"user":"ada"}`)
+	if iss.Requests("authorize") != logins {
+		t.Error("the person had to sign in for a refresh")
 	}
 	does("logout", "", "")
 	if n.run(t.Context(), "whoami", "") == nil {
