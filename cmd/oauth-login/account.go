@@ -78,7 +78,7 @@ func (o *options) checkUser(token *grant.Token) error {
 			hint: "if that is the right account, name its subject: --expect-user " + shellWord(token.IDToken.Subject)}
 	}
 	return &commandError{code: exitRefused, err: errOtherUser, text: "signed in" + who(token) + ", and not as " + o.expectUser,
-		hint: "sign in with the right account: --prompt select_account has the provider ask for it"}
+		hint: "sign in with the right account; 'oauth-login login --prompt select_account' has the provider ask for it"}
 }
 
 // proves reports whether the claims are those of the account with a name.

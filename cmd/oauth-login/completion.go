@@ -6,6 +6,7 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/oauth-login/oauth-login/store"
 )
@@ -160,6 +161,7 @@ func (p *program) offerFlags(c *cobra.Command, o *options) {
 			_ = c.RegisterFlagCompletionFunc(name, choose) // there is such a flag, and once
 		}
 	}
+	c.LocalFlags().VisitAll(func(flag *pflag.Flag) { flag.Usage = strings.ReplaceAll(flag.Usage, "`", "") }) // help marks the value so
 	for name, values := range flagValues() {
 		offer(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp|cobra.ShellCompDirectiveKeepOrder))
 	}

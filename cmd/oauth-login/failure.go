@@ -52,10 +52,9 @@ type commandError struct {
 func (e *commandError) Error() string { return e.text }
 func (e *commandError) Unwrap() error { return e.err }
 
+// usageError is a mistake in the call. Without a hint, the person is sent to the help
+// page of the verb: see onPage.
 func usageError(text, hint string) error {
-	if hint == "" {
-		hint = "'oauth-login --help' shows the commands and flags"
-	}
 	return &commandError{code: exitUsage, text: text, hint: hint}
 }
 
@@ -108,7 +107,7 @@ func classify(ctx context.Context, err error) (code int, hints []string) {
 		return checkCode(e), []string{checkHint(e)}
 	}
 	if errors.Is(err, grant.ErrArgument) {
-		return exitUsage, []string{"check the flags; 'oauth-login --help' shows them"}
+		return exitUsage, []string{"check the flags; 'oauth-login login --help' shows them"}
 	}
 	return exitFailure, []string{networkHint(err)}
 }
@@ -224,7 +223,7 @@ func checkHint(e *grant.CheckError) string {
 	case "authorization_response.mode", "authorization_response.response":
 		return "the provider did not answer in the way that --response-mode asked for; leave it out, or tell the provider"
 	case "url.scheme":
-		return "use https; http is for loopback hosts only, as everybody on the way could read the tokens, and not for --fapi2"
+		return "use https, as everybody on the way could read the tokens; http is for loopback hosts only, and not with --fapi2"
 	case "token_response.id_token":
 		return "the provider may not speak OpenID Connect; name the scopes without openid, with --scope"
 	}

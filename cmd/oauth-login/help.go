@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -204,20 +205,39 @@ func wrongFlag(c *cobra.Command, err error) error {
 	if args := c.Flags().Args(); c.Name() == "exec" && len(args) > 0 {
 		return withoutDashes(args[0])
 	}
-	page := "'" + strings.Replace(c.CommandPath()+" --help", "oauth-login --help", "oauth-login login --help", 1) + "' shows the flags"
 	unknown, ok := err.(*pflag.NotExistError)
 	if !ok {
-		return usageError(err.Error(), page)
+		return usageError(err.Error(), "")
 	}
 	name, names := unknown.GetSpecifiedName(), []string{}
 	if short := unknown.GetSpecifiedShortnames(); short != "" {
 		name, _, _ = strings.Cut(short, "=") // -issuer
 	}
 	c.Flags().VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
+	hint := "" // the usual one
 	if meant := nearest(name, names); meant != "" {
-		page = "did you mean --" + meant + "? " + page
+		hint = "did you mean --" + meant + "? " + pageOf(c)
 	}
-	return usageError(err.Error(), page)
+	return usageError(err.Error(), hint)
+}
+
+// onPage tells of a mistake that has no hint of its own where the flags of the verb are
+// described.
+func onPage(verb *cobra.Command, err error) error {
+	if e, ok := errors.AsType[*commandError](err); ok && e.hint == "" {
+		e.hint = pageOf(verb)
+	}
+	return err
+}
+
+// pageOf says where the flags of a verb are described. Without a verb, they are those of
+// a login.
+func pageOf(verb *cobra.Command) string {
+	path := verb.CommandPath()
+	if !verb.HasParent() {
+		path += " login"
+	}
+	return "'" + path + " --help' shows the flags"
 }
 
 // wrongVerb names the verb that was probably meant.
@@ -226,9 +246,9 @@ func wrongVerb(root *cobra.Command, word string) error {
 	for _, verb := range root.Commands() {
 		names = append(names, verb.Name())
 	}
-	hint := "" // the usual one
+	hint := "'oauth-login --help' shows the commands"
 	if meant := nearest(word, names); meant != "" {
-		hint = "did you mean 'oauth-login " + meant + "'? 'oauth-login --help' shows the commands"
+		hint = "did you mean 'oauth-login " + meant + "'? " + hint
 	}
 	return usageError("there is no command "+quoted(word), hint)
 }

@@ -159,7 +159,10 @@ func TestMistakesInWordsAreUnderstood(t *testing.T) {
 		"tokn --format raw":   "did you mean 'oauth-login token'? 'oauth-login --help' shows the commands",
 		"log-out":             "did you mean 'oauth-login logout'? 'oauth-login --help' shows the commands",
 		"help tokn":           "did you mean 'oauth-login token'? 'oauth-login --help' shows the commands",
-		"token extra":         "'oauth-login --help' shows the commands and flags",
+		"token extra":         "'oauth-login token --help' shows the flags",
+		"token --format x":    "'oauth-login token --help' shows the flags",
+		"status --output x":   "'oauth-login status --help' shows the flags",
+		"--port x":            "'oauth-login login --help' shows the flags",
 		"status --format raw": "'oauth-login status --help' shows the flags",
 		"login --issuer":      "'oauth-login login --help' shows the flags",
 		"exec":                "for example: oauth-login exec -- env",
@@ -167,7 +170,7 @@ func TestMistakesInWordsAreUnderstood(t *testing.T) {
 		"exec glab --repo x":  "for example: oauth-login exec -- glab",
 		"exec --evn X -- a":   "did you mean --env? 'oauth-login exec --help' shows the flags",
 		"-x":                  "'oauth-login login --help' shows the flags",
-		"x":                   "'oauth-login --help' shows the commands and flags",
+		"x":                   "'oauth-login --help' shows the commands",
 	} {
 		var out, err bytes.Buffer
 		p := &program{in: strings.NewReader(""), out: &out, err: &err, getenv: func(string) string { return "" }}

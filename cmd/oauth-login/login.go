@@ -301,7 +301,7 @@ func (p *program) reportLogin(o *options, profile store.Profile, client *grant.C
 	}
 	summary := p.loginSummary(profile, token)
 	if profile.Place.Store == noStore {
-		p.hint("'oauth-login token --interactive --store none' signs in and prints the access token; with --output json, 'login' does too")
+		p.hint(unsavedHint(profile, client))
 		summary.AccessToken, summary.TokenType = string(token.AccessToken), token.TokenType
 	} else {
 		p.hint("'oauth-login token' prints the access token")
@@ -310,6 +310,16 @@ func (p *program) reportLogin(o *options, profile store.Profile, client *grant.C
 		return nil
 	}
 	return p.printJSON(summary)
+}
+
+// unsavedHint says how to see a token that is not stored. 'token' signs in by what names
+// the login, and has no flags for the rest.
+func unsavedHint(profile store.Profile, client *grant.Client) string {
+	const hint = "add --output json to have the access token printed"
+	if profile.Provider+profile.CACert+profile.ClientKey+profile.ClientCert != "" || client.ClientSecret != "" {
+		return hint
+	}
+	return hint + ", or: oauth-login token --interactive --store none " + fullName(profile)
 }
 
 func (p *program) loginSummary(profile store.Profile, token *grant.Token) loginJSON {

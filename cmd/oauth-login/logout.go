@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/oauth-login/oauth-login/grant"
 	"github.com/oauth-login/oauth-login/store"
@@ -13,11 +14,11 @@ func (p *program) logout(ctx context.Context, o *options) error {
 		return p.logoutAll(ctx, o)
 	}
 	profile, err := p.selectProfile(ctx, o)
+	if errors.Is(err, store.ErrLoginRequired) || err == nil && profile.Place.Store == noStore {
+		return nothingToSignOut()
+	}
 	if err != nil {
 		return err
-	}
-	if profile.Place.Store == noStore {
-		return notSignedIn("nothing is stored with --store none")
 	}
 	if err := p.signOut(ctx, o, profile); err != nil {
 		return err
@@ -26,6 +27,12 @@ func (p *program) logout(ctx context.Context, o *options) error {
 		return p.printJSON(signedOut(profile))
 	}
 	return nil
+}
+
+// nothingToSignOut has the exit code that other commands have where nobody is signed in.
+func nothingToSignOut() error {
+	return &commandError{code: exitLoginRequired, text: "there is nothing to sign out of",
+		hint: "'oauth-login status' shows the logins that there are"}
 }
 
 func signedOut(profile store.Profile) map[string]string {

@@ -24,7 +24,7 @@ func (p *program) logoutAll(ctx context.Context, o *options) error {
 		return err
 	}
 	if len(profiles) == 0 {
-		return notSignedIn("nobody is signed in")
+		return nothingToSignOut()
 	}
 	if err := p.agreed(ctx, o, profiles); err != nil {
 		return err
@@ -70,7 +70,11 @@ func (p *program) agreed(ctx context.Context, o *options, profiles []store.Profi
 	for _, profile := range profiles {
 		fmt.Fprintf(out, "  %s\n", printable(strings.Join(commandLines([]store.Profile{profile}), "")))
 	}
-	fmt.Fprintf(out, "Sign out of all %d? [y/N] ", len(profiles))
+	question := "Sign out of all these logins? [y/N] "
+	if len(profiles) == 1 {
+		question = "Sign out of this login? [y/N] "
+	}
+	fmt.Fprint(out, question)
 	answer, err := interruptible(ctx, func() ([]byte, error) {
 		defer in.Close()
 		return bufio.NewReader(io.LimitReader(in, 4096)).ReadBytes('\n')

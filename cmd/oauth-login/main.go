@@ -121,8 +121,8 @@ func (p *program) run(ctx context.Context, args []string) int {
 	}
 	root := p.commandFor(args, &options{})
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
-	p.asking.Wait() // when ctx ends, so does asking, but not before ExecuteContext perhaps
+	verb, err := root.ExecuteContextC(ctx)
+	p.asking.Wait() // when ctx ends, so does asking, but not before ExecuteContextC perhaps
 	if incomplete := p.trace.close(); incomplete != nil {
 		p.warning("the trace is not complete: %v", incomplete)
 	}
@@ -134,7 +134,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 		p.emitDone(ended.code)
 		return ended.code
 	}
-	failure := describe(ctx, err)
+	failure := describe(ctx, onPage(verb, err))
 	p.reportFailure(failure, !p.ownWords && p.wants(args, "output", outputJSON))
 	return failure.code
 }

@@ -76,7 +76,7 @@ const noMaxAge = -1
 // selectFlags say which login a command is about.
 func (o *options) selectFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.issuer, "issuer", "", "`URL` of the issuer; default: that of the last login")
-	f.StringVar(&o.clientID, "client-id", "", "`ID` of the client at the issuer; default: register one, where the issuer offers that")
+	f.StringVar(&o.clientID, "client-id", "", "`ID` of the client at the issuer; default: that of the last login")
 	f.StringVar(&o.profile, "profile", "", "`NAME` of the login, for several with one issuer and client")
 	o.storeFlags(f)
 	f.StringVar(&o.caCert, "ca-cert", "", "`FILE` with certificates to trust beside the system's (PEM)")
@@ -86,6 +86,7 @@ func (o *options) selectFlags(f *pflag.FlagSet) {
 // loginFlags are the flags of a sign-in.
 func (o *options) loginFlags(f *pflag.FlagSet) {
 	o.selectFlags(f)
+	f.Lookup("client-id").Usage = "`ID` of the client at the issuer; default: register one, where the issuer offers that"
 	o.providerFlag(f)
 	f.StringVar(&o.clientSecretFile, "client-secret-file", "", "`FILE` that holds the client secret, or the JSON file of Google's console; - reads standard input")
 	o.keyFlags(f)
@@ -134,7 +135,7 @@ func (o *options) providerFlag(f *pflag.FlagSet) {
 
 func (o *options) tokenFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.interactive, "interactive", false, "sign in with the browser when a login is needed")
-	f.DurationVar(&o.minTTL, "min-ttl", 30*time.Second, "how long the token must live at least")
+	f.DurationVar(&o.minTTL, "min-ttl", 30*time.Second, "how long the token must live at least; half of its life is enough")
 	f.BoolVar(&o.idToken, "id-token", false, "the ID token in place of the access token")
 	o.userFlag(f)
 	o.receiverFlags(f)

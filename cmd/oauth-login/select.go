@@ -31,10 +31,8 @@ func (p *program) selectProfile(ctx context.Context, o *options) (store.Profile,
 		return store.Profile{}, usageError("the flags fit several logins", "choose one of: "+strings.Join(commandLines(matching), " · "))
 	case o.issuer != "" && o.clientID != "":
 		return p.unlisted(ctx, o)
-	case len(profiles) > 0:
-		return store.Profile{}, notSignedIn("there is no such login; 'oauth-login status' shows those that there are")
 	}
-	return store.Profile{}, notSignedIn("nobody is signed in")
+	return store.Profile{}, o.notSignedIn(len(profiles))
 }
 
 // findProfile finds a login without a look at all of them, where the flags allow that.

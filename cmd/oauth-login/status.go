@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,9 +62,14 @@ func (p *program) status(ctx context.Context, o *options) error {
 	return nil
 }
 
-func notSignedIn(text string) error {
-	return &commandError{code: exitLoginRequired, err: store.ErrLoginRequired,
-		text: text + ": login required", hint: "sign in first: oauth-login --issuer https://issuer.example --client-id ID"}
+// notSignedIn is the answer where the list of logins has none that the flags fit.
+func (o *options) notSignedIn(listed int) error {
+	flags := store.Profile{Issuer: cmp.Or(o.issuer, "https://issuer.example"), ClientID: cmp.Or(o.clientID, "ID"), Name: o.profile}
+	text, hint := "nobody is signed in: login required", "sign in first: oauth-login "+fullName(flags)
+	if listed > 0 {
+		text, hint = "there is no such login: login required", hint+"; or choose one of those that 'oauth-login status' shows"
+	}
+	return &commandError{code: exitLoginRequired, err: store.ErrLoginRequired, text: text, hint: hint}
 }
 
 // selectProfiles returns the logins on the list that the flags fit, or the one
@@ -73,6 +79,7 @@ func (p *program) selectProfiles(ctx context.Context, o *options) ([]store.Profi
 	if err != nil {
 		return nil, err
 	}
+	listed := len(profiles)
 	if o.profile != "" || o.issuer != "" || o.clientID != "" {
 		profiles = match(profiles, o)
 	}
@@ -93,7 +100,7 @@ func (p *program) selectProfiles(ctx context.Context, o *options) ([]store.Profi
 			return []store.Profile{profile}, nil
 		}
 	}
-	return nil, notSignedIn("nobody is signed in")
+	return nil, o.notSignedIn(listed)
 }
 
 // heal makes the list of logins agree with what inspect has found.

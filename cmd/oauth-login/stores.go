@@ -32,7 +32,7 @@ func (o *options) place(now store.Place) (store.Place, error) {
 		return o.encryptedPlace(now)
 	case keychainStore, noStore:
 	default:
-		return store.Place{}, usageError("--store is keychain, encrypted-file or none, not "+quoted(kind), "")
+		return store.Place{}, usageError("--store is keychain, encrypted-file or none, not "+quoted(kind), "leave --store out for the keychain")
 	}
 	for _, flag := range []string{"store-identity", "store-passphrase-file"} {
 		if o.given(flag) {

@@ -313,7 +313,7 @@ func TestLogoutOfAllIsAskedFor(t *testing.T) {
 			t.Fatalf("login:\n%s", &p.stderr)
 		}
 	}
-	const question = "Sign out of all 2? [y/N] "
+	const question = "Sign out of all these logins? [y/N] "
 	for answer, code := range map[string]int{"n\n": exitRefused, "\n": exitRefused, "yess\n": exitRefused, "\x04": exitRefused, "\x03": exitInterrupted} {
 		tty, p := h.startAtTerminal(t, "logout", "--all")
 		tty.expect(t, question)

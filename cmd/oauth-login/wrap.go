@@ -30,7 +30,7 @@ func wrap(text string, columns int) string {
 // if there is none.
 func lineBreak(line string, columns int) (end int) {
 	for i := leading(line); i < len(line); i++ {
-		if i = max(i, commandEnd(line, i)); i == len(line) {
+		if i = max(i, pieceEnd(line, i)); i == len(line) {
 			break
 		}
 		if line[i] != ' ' {
@@ -47,24 +47,42 @@ func lineBreak(line string, columns int) (end int) {
 // leading counts the spaces that a line begins with.
 func leading(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
 
-// commandEnd is where a command of ours ends that begins here, 0 if none does: at the
-// quote that it is in, or with the line.
-func commandEnd(line string, begin int) int {
-	words, found := strings.CutPrefix(line[begin:], "oauth-login ")
+// pieceEnd is where a command ends that begins here, 0 if none does: at the quote that
+// it is in, or before what is said after it.
+func pieceEnd(line string, begin int) int {
+	const longest = 60 // of a quote that may be no command
+	rest := line[begin:]
+	if rest[0] == '\'' && (begin == 0 || strings.IndexByte(" (", line[begin-1]) >= 0) {
+		length := strings.IndexByte(rest[1:], '\'')
+		if length >= 0 && (length <= longest || strings.HasPrefix(rest[1:], "oauth-login ")) {
+			return begin + 1 + length
+		}
+	}
+	words, found := strings.CutPrefix(rest, "oauth-login ")
 	if !found {
 		return 0
-	}
-	if begin > 0 && line[begin-1] == '\'' {
-		if length := strings.IndexByte(line[begin:], '\''); length >= 0 {
-			return begin + length
-		}
 	}
 	word, _, _ := strings.Cut(words, " ")
 	isVerb := func(group helpGroup) bool { return slices.Contains(group.names, strings.TrimRight(word, ",;.")) }
 	if strings.HasPrefix(word, "-") || slices.ContainsFunc(verbGroups, isVerb) {
-		return len(line)
+		return begin + commandLength(rest)
 	}
 	return 0 // it is spoken of
+}
+
+// commandLength is how much of a text is the command that it begins with: up to a comma
+// or a semicolon that is not in quotes and ends a word.
+func commandLength(text string) int {
+	quoted := false
+	for i := range len(text) - 1 {
+		if text[i] == '\'' {
+			quoted = !quoted
+		}
+		if !quoted && text[i+1] == ' ' && (text[i] == ',' || text[i] == ';') {
+			return i
+		}
+	}
+	return len(text)
 }
 
 // columnsOf is how many columns of a terminal a text takes.
