@@ -143,6 +143,16 @@ func (d *directory) private() error {
 	return checkOwner(d.path, opened)
 }
 
+// ours refuses a directory that other users can change. They may look into it, and
+// it may be in the place that a symbolic link leads to, as files of settings are.
+func (d *directory) ours() error {
+	opened, err := d.root.Stat(".")
+	if err != nil {
+		return err
+	}
+	return checkWriters(d.path, opened)
+}
+
 // read returns a file of this user's that nobody else can read or change.
 func (d *directory) read(name string, limit int64) ([]byte, error) {
 	path := filepath.Join(d.path, name)

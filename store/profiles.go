@@ -315,7 +315,9 @@ func (p *Profiles) changeWithin(ctx context.Context, patience time.Duration, cre
 	if err == nil {
 		defer d.close()
 		d.before, d.patience = p.before, patience
-		err = d.locked(ctx, func() error { return do(d) })
+		if err = d.ours(); err == nil {
+			err = d.locked(ctx, func() error { return do(d) })
+		}
 	}
 	return explainFile(profilesName, err)
 }
@@ -332,7 +334,9 @@ func (p *Profiles) look(do func(*directory) error) error {
 	}
 	if err == nil {
 		defer d.close()
-		err = do(d)
+		if err = d.ours(); err == nil {
+			err = do(d)
+		}
 	}
 	return explainFile(profilesName, err)
 }

@@ -310,3 +310,28 @@ func TestProfilesPipe(t *testing.T) {
 		}
 	}
 }
+
+// TestProfilesOthersCanWrite: who can write to the list can name another
+// provider, or other files to read, for a login.
+func TestProfilesOthersCanWrite(t *testing.T) {
+	profile := Profile{Issuer: "https://a.example", ClientID: "cli"}
+	for mode, want := range map[os.FileMode]bool{0o700: true, 0o755: true, 0o770: false, 0o702: false, 0o777: false} {
+		t.Run(fmt.Sprintf("%03o", mode), func(t *testing.T) {
+			p := &Profiles{Dir: filepath.Join(t.TempDir(), "profiles")}
+			if err := p.Save(t.Context(), profile); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(p.Dir, mode); err != nil {
+				t.Fatal(err)
+			}
+			_, listErr := p.List()
+			_, _, findErr := p.Find(profile)
+			for what, err := range map[string]error{"check": p.Check(t.Context()), "save": p.Save(t.Context(), profile), "list": listErr, "find": findErr} {
+				var unavailable *UnavailableError
+				if want != (err == nil) || !want && !errors.As(err, &unavailable) {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+		})
+	}
+}
