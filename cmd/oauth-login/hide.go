@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -131,17 +132,45 @@ func (r *redactor) remember(secret, fingerprint string) {
 	r.known[url.PathEscape(secret)] = fingerprint
 }
 
-// text is a text that is harmless but for secrets that it repeats.
+// text is a text that is harmless but for secrets that it repeats, and for what is in
+// the addresses and the JWTs that it quotes.
 func (r *redactor) text(text string) string {
+	if strings.Contains(text, "://") {
+		text = quotedAddress().ReplaceAllStringFunc(text, r.address)
+	}
+	if strings.Contains(text, jwtStart) {
+		text = quotedJWT().ReplaceAllStringFunc(text, func(jwt string) string { return r.hide("token", jwt) })
+	}
+	return printableUpTo(longestText, r.withoutKnown(text))
+}
+
+// jwtStart is {" in base64url: the beginning of the header of a JWT (RFC 7519, section
+// 3.1).
+const jwtStart = "eyJ"
+
+func quotedAddress() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*://[^\s"'<>]+`)
+}
+func quotedJWT() *regexp.Regexp {
+	return regexp.MustCompile(jwtStart + `[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]*){1,4}`)
+}
+
+// withoutKnown hides the secrets that a text repeats.
+func (r *redactor) withoutKnown(text string) string {
 	r.mu.Lock()
-	var pairs []string
-	for secret, fingerprint := range r.known {
+	defer r.mu.Unlock()
+	var secrets, pairs []string
+	for secret := range r.known {
 		if strings.Contains(text, secret) {
-			pairs = append(pairs, secret, fingerprint)
+			secrets = append(secrets, secret)
 		}
 	}
-	r.mu.Unlock()
-	return printableUpTo(longestText, strings.NewReplacer(pairs...).Replace(text))
+	// One may be the beginning of another, of which the rest would be left.
+	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	for _, secret := range secrets {
+		pairs = append(pairs, secret, r.known[secret])
+	}
+	return strings.NewReplacer(pairs...).Replace(text)
 }
 
 // name is the name of a parameter or member, which its sender has chosen.
@@ -158,14 +187,17 @@ func (r *redactor) address(raw string) string {
 	if err != nil || u.Opaque != "" || u.Host == "" && u.Scheme != "" {
 		return r.hide("", raw)
 	}
-	text := u.EscapedPath()
+	text := r.path(r.withoutKnown(u.EscapedPath()))
 	if u.Host != "" {
 		text = u.Scheme + "://" + u.Host + text
 	}
 	if u.User != nil {
+		if password, ok := u.User.Password(); ok {
+			r.hide("password", password)
+		}
 		text = strings.Replace(text, "://", "://"+r.hide("password", u.User.String())+"@", 1)
 	}
-	text = r.text(text)
+	text = printableUpTo(longestText, r.withoutKnown(text))
 	if u.RawQuery != "" {
 		text += "?" + r.query(u.RawQuery)
 	}
@@ -175,6 +207,33 @@ func (r *redactor) address(raw string) string {
 	return text
 }
 
+// path hides what some servers put into the path of a URL: the ID of a session, as a
+// parameter (RFC 3986, section 3.3), and tokens.
+func (r *redactor) path(path string) string {
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		segment, parameters, found := strings.Cut(segment, ";")
+		if isToken(segment) {
+			segment = r.hide("", segment)
+		}
+		if found {
+			segment += ";" + r.hide("", parameters)
+		}
+		segments[i] = segment
+	}
+	return strings.Join(segments, "/")
+}
+
+// isToken reports whether a part of a path is longer than names and the IDs of tenants
+// are, which may be UUIDs.
+func isToken(segment string) bool {
+	const longestID = 36
+	isOther := func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-._~%=", r))
+	}
+	return len(segment) > longestID && strings.ContainsAny(segment, "0123456789") && !strings.ContainsFunc(segment, isOther)
+}
+
 // query is the query of a URL.
 func (r *redactor) query(raw string) string {
 	pairs, ok := r.pairs(raw)
@@ -182,15 +241,15 @@ func (r *redactor) query(raw string) string {
 		return r.hide("", raw)
 	}
 	for i, pair := range pairs {
-		name, value, _ := strings.Cut(pair, "=")
-		value = strings.NewReplacer("%", "%25", "&", "%26", "#", "%23", " ", "+").Replace(value)
-		pairs[i] = name + "=" + value
+		if name, value, found := strings.Cut(pair, "="); found {
+			pairs[i] = name + "=" + strings.NewReplacer("%", "%25", "&", "%26", "#", "%23", " ", "+").Replace(value)
+		}
 	}
 	return strings.Join(pairs, "&")
 }
 
-// pairs are the parameters of a query or form in their order, each as name=value. It
-// returns false for what is none.
+// pairs are the parameters of a query or form in their order, each as name=value; a
+// word alone may be a secret. It returns false for what is none.
 func (r *redactor) pairs(raw string) (pairs []string, ok bool) {
 	if _, err := url.ParseQuery(raw); err != nil || !strings.Contains(raw, "=") {
 		return nil, false
@@ -198,11 +257,14 @@ func (r *redactor) pairs(raw string) (pairs []string, ok bool) {
 	for range 2 { // the second time, all secrets are known
 		pairs = nil
 		for pair := range strings.SplitSeq(raw, "&") {
-			name, value, _ := strings.Cut(pair, "=")
+			name, value, assigned := strings.Cut(pair, "=")
 			name, _ = url.QueryUnescape(name) // was parsed above
 			value, _ = url.QueryUnescape(value)
-			if name != "" {
+			switch {
+			case name != "" && assigned:
 				pairs = append(pairs, r.name(name)+"="+r.value(name, value))
+			case name != "":
+				pairs = append(pairs, r.hide("", name))
 			}
 		}
 	}
@@ -277,6 +339,7 @@ func (r *redactor) credentials(header string) string {
 	// RFC 6749, section 2.3.1: both are encoded as in a form.
 	if pair, err := base64.StdEncoding.DecodeString(secret); err == nil {
 		_, password, _ := strings.Cut(string(pair), ":")
+		r.hide("client_secret", password) // as it is for others
 		if plain, err := url.QueryUnescape(password); err == nil {
 			r.hide("client_secret", plain)
 		}

@@ -53,6 +53,51 @@ func TestHide(t *testing.T) {
 	}
 }
 
+// TestHideWithin: secrets are hidden in paths, in texts that quote addresses, and where
+// one is the beginning of another.
+func TestHideWithin(t *testing.T) {
+	const jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
+	const tenant = "9188040d-6c67-4c5b-b112-36a304b66dad"
+	r := newRedactor()
+	r.hide("access_token", aSecret)
+	r.hide("refresh_token", aSecret+"-and-more")
+	r.hide("code", aSecret+"-and-more-of-it")
+	r.credentials("Basic YWRhOmxvdmUrbGFjZQ==")
+	for _, test := range []struct{ what, got, want string }{
+		{"a session in a path", r.address("https://a.example/in;jsessionid=0123456789ABCDEF/x"), "https://a.example/in;H/x"},
+		{"a JWT in a path", r.address("https://a.example/magic/" + jwt), "https://a.example/magic/H"},
+		{"a key in a path", r.address("https://a.example/reset/" + strings.Repeat("0f", 20)), "https://a.example/reset/H"},
+		{"a tenant in a path", r.address("https://a.example/" + tenant + "/v2.0"), "https://a.example/" + tenant + "/v2.0"},
+		{"a known secret in a path", r.address("https://a.example/" + aSecret + "-and-more/x"), "https://a.example/H/x"},
+		{"a word in a query", r.address("https://a.example/?0123456789ABCDEF&client_id=cli"), "https://a.example/?H&client_id=cli"},
+		{"a JWT in a text", r.text("the token " + jwt + " has ended"), "the token H has ended"},
+		{"an address in a text", r.text("see https://a.example/x?session=0123456789ABCDEF, or ask"), "see https://a.example/x?session=H or ask"},
+		{"credentials in a text", r.text("http://ada:lovelace@a.example failed"), "http://H@a.example failed"},
+		{"a password of an address", r.text("bad lovelace"), "bad H"},
+		{"a password that is not encoded", r.text("bad love+lace"), "bad H"},
+		{"scopes that are addresses", r.value("scope", "openid https://api.example/auth/x.read api://app/.default"), "openid https://api.example/auth/x.read api://app/.default"},
+		{"one that begins with another", r.text("bad " + aSecret + "-and-more-of-it, " + aSecret + "-and-more, " + aSecret), "bad H, H, H"},
+	} {
+		if got := regexp.MustCompile(`(sha256|hidden):[0-9a-f]{8}`).ReplaceAllString(test.got, "H"); got != test.want {
+			t.Errorf("%s: %s, want %s", test.what, test.got, test.want)
+		}
+	}
+}
+
+// TestHideBodies: what somebody could guess has no fingerprint that others can make.
+func TestHideBodies(t *testing.T) {
+	const page = "your one-time code is 123456"
+	header := http.Header{"Content-Type": {"text/plain"}}
+	one, other := &trace{hide: newRedactor()}, &trace{hide: newRedactor()}
+	if got := one.body(header, []byte(page)); got == other.body(header, []byte(page)) || !strings.Contains(got, "hidden:") {
+		t.Errorf("got %s", got)
+	}
+	header.Set("Content-Type", "application/token-introspection+jwt")
+	if got := one.body(header, []byte(aSecret)); got != other.body(header, []byte(aSecret)) {
+		t.Errorf("got %s", got)
+	}
+}
+
 // TestHideHeaders: cookies and whatever a server makes up are hidden, and so is what
 // a challenge has beside what the specifications know.
 func TestHideHeaders(t *testing.T) {

@@ -198,7 +198,11 @@ func (t *trace) body(header http.Header, data []byte) string {
 	if text, ok := t.hide.json(data); ok {
 		return "\n" + text + "\n"
 	}
-	return fmt.Sprintf("\n(%d bytes, %s)\n", len(data), t.hide.hide("response", string(data)))
+	name := "" // what is in it may be guessed
+	if strings.HasSuffix(kind, "jwt") {
+		name = "response"
+	}
+	return fmt.Sprintf("\n(%d bytes, %s)\n", len(data), t.hide.hide(name, string(data)))
 }
 
 // shownHeaders are those whose values are no secret.
