@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -202,17 +201,18 @@ func reportOf(profile store.Profile, findings []finding) doctorJSON {
 }
 
 // printFindings writes a line for each, with the fix in a line below.
-func (p *program) printFindings(findings []finding) (err error) {
+func (p *program) printFindings(findings []finding) error {
 	columns := columnsAt(p.out)
 	for _, f := range findings {
 		text := fmt.Sprintf("%-8s %-9s %s", f.State, f.Name, f.Text)
 		if f.Fix != "" {
 			text += "\n         fix: " + f.Fix
 		}
-		_, wrong := fmt.Fprintln(p.out, wrap(text, columns))
-		err = errors.Join(err, wrong)
+		if _, err := fmt.Fprintln(p.out, wrap(text, columns)); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // platform says what is running where.

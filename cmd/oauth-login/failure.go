@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
 	"strings"
 
 	"github.com/oauth-login/oauth-login/grant"
@@ -108,6 +110,9 @@ func classify(ctx context.Context, err error) (code int, hints []string) {
 	}
 	if errors.Is(err, grant.ErrArgument) {
 		return exitUsage, []string{"check the flags; 'oauth-login login --help' shows them"}
+	}
+	if e, ok := errors.AsType[*fs.PathError](err); ok && e.Path == os.Stdout.Name() {
+		return exitFailure, []string{"make room where standard output goes, or send it elsewhere"}
 	}
 	return exitFailure, []string{networkHint(err)}
 }

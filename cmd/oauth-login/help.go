@@ -65,8 +65,8 @@ OAUTH_LOGIN_CLIENT_ID for --client-id, and so on. Flags that show no default are
 off, or say nothing.`
 
 // setHelp has a command and all under it show these pages.
-func setHelp(root *cobra.Command) {
-	root.SetHelpFunc(func(c *cobra.Command, _ []string) { fmt.Fprint(c.OutOrStdout(), helpPage(c)) })
+func (p *program) setHelp(root *cobra.Command) {
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _, p.helpless = fmt.Fprint(c.OutOrStdout(), helpPage(c)) })
 }
 
 // helpPage is the page of one verb. That of the command itself names the verbs, and

@@ -96,6 +96,7 @@ type program struct {
 	metadata store.MetadataCache
 	events   *events // nil for text
 	trace    *trace  // nil for none
+	helpless error   // why a page of help was not printed
 	// readByOthers are files with a secret that the person has been warned of.
 	readByOthers map[string]bool
 	// unattended is set for a caller that wants no question asked, not even for a
@@ -125,6 +126,9 @@ func (p *program) run(ctx context.Context, args []string) int {
 	p.asking.Wait() // when ctx ends, so does asking, but not before ExecuteContextC perhaps
 	if incomplete := p.trace.close(); incomplete != nil {
 		p.warning("the trace is not complete: %v", incomplete)
+	}
+	if err == nil {
+		err = p.helpless
 	}
 	if err == nil {
 		p.emitDone(exitDone)

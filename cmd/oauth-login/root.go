@@ -78,7 +78,7 @@ func (p *program) bareCommand(o *options) *cobra.Command {
 	root.SetOut(p.out)
 	root.SetErr(p.err)
 	root.SetFlagErrorFunc(wrongFlag)
-	setHelp(root)
+	p.setHelp(root)
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
 		o.given = c.Flags().Changed
 		if err := p.applyEnvironment(c.Flags(), o); err != nil {

@@ -57,7 +57,9 @@ func (p *program) status(ctx context.Context, o *options) error {
 		if i > 0 {
 			fmt.Fprintln(p.out)
 		}
-		p.printLogin(login)
+		if err := p.printLogin(login); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -155,9 +157,8 @@ func (p *program) inspect(ctx context.Context, profile store.Profile) (loginJSON
 }
 
 // printLogin writes one login as lines of name and value.
-func (p *program) printLogin(login loginJSON) {
+func (p *program) printLogin(login loginJSON) error {
 	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
-	defer w.Flush()
 	line := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(w, "%s\t%s\n", name, printable(value))
@@ -180,4 +181,5 @@ func (p *program) printLogin(login loginJSON) {
 	line("opened by", login.OpenedBy)
 	line("problem", login.Problem)
 	line("repair", login.Repair)
+	return w.Flush()
 }

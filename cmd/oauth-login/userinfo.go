@@ -79,11 +79,10 @@ func (p *program) printUserinfo(o *options, info *grant.Userinfo) error {
 		return err
 	}
 	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
-	defer w.Flush()
 	for _, name := range slices.Sorted(maps.Keys(claims)) {
 		fmt.Fprintf(w, "%s\t%s\n", printable(name), printable(claimText(claims[name])))
 	}
-	return nil
+	return w.Flush()
 }
 
 // claimText is a string without its quotes, and everything else as JSON.
