@@ -24,8 +24,7 @@ func (x *examination) provider(ctx context.Context) {
 	if !o.given("http-timeout") {
 		o.httpTimeout = probeTime
 	}
-	if err := x.reach(ctx, &o, client, x.profile); err != nil {
-		x.problem("files", fixOf(ctx, err), "%v", err)
+	if !x.reads(ctx, &o, client) {
 		return
 	}
 	x.login(ctx, client)
@@ -41,6 +40,21 @@ func (x *examination) provider(ctx context.Context) {
 	}
 	x.connection(seen.list)
 	x.clock(seen.list)
+}
+
+// reads reads the files that a connection needs. One may be a pipe, or on a disk that is
+// not there.
+func (x *examination) reads(ctx context.Context, o *options, client *grant.Client) bool {
+	limited, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	err := x.reach(limited, o, client, x.profile)
+	switch {
+	case err != nil && limited.Err() != nil:
+		x.problem("files", "look at --ca-cert, --client-key and --client-cert, and at the disk", "a file that is named cannot be read within %s", probeTime)
+	case err != nil:
+		x.problem("files", fixOf(ctx, err), "%v", err)
+	}
+	return err == nil
 }
 
 // discover looks for the metadata, and at what they say.

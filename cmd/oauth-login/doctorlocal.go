@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"time"
@@ -107,14 +109,18 @@ func (x *examination) keychainAt(ctx context.Context, place, key string) {
 	defer cancel()
 	name := x.storeName(store.Place{})
 	var took [3]time.Duration
-	began := time.Now()
-	err := x.keychain.Save(limited, key, []byte("of no use"))
-	if took[0] = time.Since(began); err == nil {
+	began, item := time.Now(), []byte("of no use")
+	err := x.keychain.Save(limited, key, item)
+	saved := err == nil
+	if took[0] = time.Since(began); saved {
 		began = time.Now()
-		_, err = x.keychain.Load(limited, key)
-		took[1] = time.Since(began)
+		var read []byte
+		read, err = x.keychain.Load(limited, key)
+		if took[1] = time.Since(began); err == nil && !bytes.Equal(read, item) {
+			err = fmt.Errorf("the %s gives back another item than was written", name)
+		}
 	}
-	if err == nil || limited.Err() != nil { // nothing is left behind
+	if saved || limited.Err() != nil { // nothing is left behind
 		rest, release := grace(limited)
 		began = time.Now()
 		gone := x.keychain.Delete(rest, key)
@@ -156,6 +162,10 @@ func (x *examination) encryptedFiles(ctx context.Context) {
 	files, err := x.storeAt(place)
 	if prober, ok := files.(interface{ Probe(context.Context) error }); ok && err == nil {
 		err = prober.Probe(limited)
+	}
+	if limited.Err() != nil && ctx.Err() == nil {
+		x.problem("files", "look at --store-passphrase-file and --store-identity, and at the disk", "the encrypted files cannot be read within %s", 2*probeTime)
+		return
 	}
 	if err != nil {
 		x.problem("files", fixOf(ctx, err), "%v", err)
