@@ -82,7 +82,7 @@ func (e *EncryptedFile) Directory() (string, error) {
 	}
 	data, err := userDataDir()
 	if err != nil {
-		return "", &UnavailableError{Reason: Absent, Backend: encryptedFileName, Err: err}
+		return "", homeless(encryptedFileName, err)
 	}
 	return filepath.Join(data, "oauth-login", "encrypted"), nil
 }

@@ -38,6 +38,15 @@ func explainFile(backend string, err error) error {
 	return unavailable
 }
 
+// homeless explains that the system names no place for files.
+func homeless(backend string, err error) error {
+	hint := "set HOME to your home directory, by its whole name; an XDG variable has to be a whole name, too"
+	if runtime.GOOS == "windows" {
+		hint = "set AppData and LocalAppData, as the system does for those who sign in to it"
+	}
+	return &UnavailableError{Reason: Absent, Backend: backend, Err: err, Hint: hint}
+}
+
 // Error numbers of Windows, as they are not in package syscall everywhere.
 const (
 	errorHandleDiskFull = syscall.Errno(39)

@@ -362,7 +362,7 @@ func (p *Profiles) path() (string, error) {
 	}
 	config, err := os.UserConfigDir()
 	if err != nil {
-		return "", &UnavailableError{Reason: Absent, Backend: profilesName, Err: err}
+		return "", homeless(profilesName, err)
 	}
 	return filepath.Join(config, "oauth-login", "profiles"), nil
 }
