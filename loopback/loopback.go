@@ -11,7 +11,9 @@
 //
 // A program that shows something sets Options.Notify, one that keeps the tokens
 // sets Options.Save. Nothing is printed and nothing is stored by this package; a
-// client with a Logger tells it every event, at the level Debug. The authorization URL goes to Notify and to the browser, and nowhere else.
+// client with a Logger tells it every event, at the level Debug, or Warn for a browser
+// that cannot be opened. The authorization URL goes to Notify and to the browser, and
+// nowhere else.
 //
 // Programs that do more between redirect URI and redirect, such as dynamic
 // registration, call Listen and Server.Receive. Those that have an HTTP server

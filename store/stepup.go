@@ -43,15 +43,21 @@ func (t *transport) stepUp(req *http.Request, refusal *http.Response, token *gra
 // meanwhile will not: it comes of the login that was refused, and need not say how the
 // person has signed in.
 func (s *Source) stepUp(ctx context.Context, refused *grant.Token, signedIn time.Time, demand *grant.StepUp) (*grant.Token, error) {
-	reason, err := json.Marshal(demand)
+	reason, err := json.Marshal([]any{demand, personOf(refused.IDToken)})
 	if err != nil {
 		return nil, err
 	}
-	return s.shareFor(ctx, "step up "+string(reason), func(ctx context.Context) (*grant.Token, error) {
+	better, err := s.shareFor(ctx, "step up "+string(reason), func(ctx context.Context) (*grant.Token, error) {
 		return s.signInUnless(ctx, func(now *Record) bool {
-			return now.Token.AccessToken != refused.AccessToken && !now.SignedInAt.Equal(signedIn) && s.Client.Meets(now.Token, demand)
-		}, func(ctx context.Context, now *Record) (*grant.Token, error) { return s.askFor(ctx, demand, now) })
+			return samePerson(refused.IDToken, now.Token.IDToken) && now.Token.AccessToken != refused.AccessToken && !now.SignedInAt.Equal(signedIn) && s.Client.Meets(now.Token, demand)
+		}, func(ctx context.Context, now *Record) (*grant.Token, error) {
+			return s.askFor(ctx, demand, refused, now)
+		})
 	})
+	if better != nil && !samePerson(refused.IDToken, better.IDToken) {
+		return nil, errOtherPerson
+	}
+	return better, err
 }
 
 // signedInAt is when the person has signed in for a token that was just handed out,
@@ -66,9 +72,12 @@ func (s *Source) signedInAt(token *grant.Token) time.Time {
 // askFor has the person sign in to what is stored once more, as an API demands it.
 // What was asked for before is asked for again, so that two APIs do not take from
 // each other what they got.
-func (s *Source) askFor(ctx context.Context, demand *grant.StepUp, now *Record) (*grant.Token, error) {
+func (s *Source) askFor(ctx context.Context, demand *grant.StepUp, refused *grant.Token, now *Record) (*grant.Token, error) {
 	if now == nil {
 		return nil, loginRequired(ErrNotFound) // signed out meanwhile: that must not be undone
+	}
+	if !samePerson(refused.IDToken, now.Token.IDToken) {
+		return nil, errOtherPerson // the login is theirs now, and the request is not
 	}
 	settings, err := settingsOf(s.Client)
 	if err != nil {
@@ -103,8 +112,15 @@ func union(first, second []string) (all []string) {
 	return all
 }
 
-// samePerson: iss and sub together name a person for good (OpenID Connect Core 1.0,
-// section 5.7).
-func samePerson(a, b *grant.IDToken) bool {
-	return a == nil || b == nil || a.Issuer == b.Issuer && a.Subject == b.Subject
+// samePerson reports whether two tokens may be those of one person: without an ID
+// token, nobody knows.
+func samePerson(a, b *grant.IDToken) bool { return a == nil || b == nil || personOf(a) == personOf(b) }
+
+// personOf: iss and sub together name a person for good (OpenID Connect Core 1.0,
+// section 5.7). Nobody: the zero value.
+func personOf(t *grant.IDToken) (person [2]string) {
+	if t != nil {
+		person = [2]string{t.Issuer, t.Subject}
+	}
+	return person
 }

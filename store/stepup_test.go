@@ -290,6 +290,89 @@ func TestStepUpAfterARefresh(t *testing.T) {
 	}
 }
 
+// A request stays that of the person whose token was refused, also where another one
+// has signed in meanwhile, with a token that would do or not.
+func TestStepUpIsForOnePerson(t *testing.T) {
+	for name, scopes := range map[string][]string{"would do": {"openid", "admin"}, "would not do": {"openid"}} {
+		t.Run(name, func(t *testing.T) {
+			s := &scene{&provider{good: "refresh"}, &shelf{}}
+			s.signIn(t, withClaims(t, "access", []string{"openid"}, nil))
+			api := &strictAPI{t: t, takes: "Bearer eve's", challenge: wantsScope, status: 403}
+			s.api = func(req *http.Request) *http.Response {
+				s.signIn(t, withClaims(t, "eve's", scopes, map[string]any{"sub": "eve"})) // in another process
+				return api.answer(req)
+			}
+			source := s.source()
+			source.Login = never(t)
+			resp, err := source.HTTPClient().Get("https://api.example/")
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if got := fmt.Sprint(resp.StatusCode, api.tokens); got != "403 [Bearer access]" {
+				t.Errorf("got %s", got)
+			}
+			if got := s.stored(t).Token.AccessToken; got != "eve's" {
+				t.Errorf("stored is %q", string(got))
+			}
+		})
+	}
+}
+
+// Requests of two persons that are refused for the same reason share nothing.
+func TestStepUpOfTwoPersons(t *testing.T) {
+	s := &scene{&provider{good: "refresh"}, &shelf{}}
+	s.signIn(t, withClaims(t, "access", []string{"openid"}, nil))
+	source := s.source()
+	api := &strictAPI{t: t, takes: "Bearer better", challenge: wantsScope, status: 403}
+	client := source.HTTPClient()
+	var adas sync.WaitGroup
+	var once sync.Once
+	refused, signedIn := make(chan struct{}), make(chan struct{})
+	s.api = func(req *http.Request) *http.Response {
+		if req.URL.Path == "/ada" { // is answered when eve's login is under way
+			once.Do(func() { close(refused) })
+			<-signedIn
+		}
+		return api.answer(req)
+	}
+	source.Login = func(ctx context.Context, save save) (*grant.Token, error) {
+		if grant.StepUpOf(ctx) == nil {
+			token := withClaims(t, "eve's", []string{"openid"}, map[string]any{"sub": "eve"})
+			return token, save(ctx, token)
+		}
+		close(signedIn)
+		time.Sleep(50 * time.Millisecond) // for ada's request to be refused
+		token := withClaims(t, "better", []string{"admin"}, map[string]any{"sub": "eve"})
+		return token, save(ctx, token)
+	}
+	status := func(path string) int {
+		resp, err := client.Get("https://api.example" + path)
+		if err != nil {
+			t.Error(err)
+			return 0
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	adas.Go(func() {
+		if got := status("/ada"); got != 403 {
+			t.Errorf("ada gets %d", got)
+		}
+	})
+	<-refused
+	if _, err := source.SignIn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := status("/eve"); got != 200 {
+		t.Errorf("eve gets %d", got)
+	}
+	adas.Wait()
+	if got := strings.Join(api.tokens, " "); strings.Count(got, "better") != 1 {
+		t.Errorf("the API got %s", got)
+	}
+}
+
 // A demand from where a redirect leads is none of this login's business, nor is one
 // for a request with a token of the caller's.
 func TestStepUpIsForOneOrigin(t *testing.T) {

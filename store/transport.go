@@ -36,9 +36,9 @@ import (
 // that comes of it. Requests that are refused at the same time for the same reason
 // share one login. A Timeout of the client counts while the person signs in.
 //
-// If there is no other token, if it is another person's or does not bring what was
-// demanded, or if the body cannot be had again, the response is that of the first
-// request, as it came.
+// If there is no other token, if it is another person's (as far as ID tokens tell) or
+// does not bring what was demanded, or if the body cannot be had again, the response is
+// that of the first request, as it came.
 //
 // The token goes over https only, or over http to a loopback host; anything else
 // is an error (RFC 6750, section 5.3). A request that has an Authorization header
