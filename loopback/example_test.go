@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/oauth-login/oauth-login/grant"
@@ -51,6 +52,24 @@ func ExampleLogin() {
 	// the login is over
 	// token [redacted] <nil>
 	// <!DOCTYPE html><html lang="en"><title>Welcome to my-cli &amp; friends</title><style>body { font: 1rem sans-serif }</style><h1>Welcome to my-cli &amp; friends</h1></html>
+}
+
+// A program says where the person has to go, as there may be no browser to open.
+func ExampleOptions() {
+	iss := startExample(nil)
+	defer iss.Close()
+	client := &grant.Client{Issuer: iss.URL, ClientID: iss.ClientID, Scopes: []string{"openid"}, AllowInsecureRequests: true}
+	say := new(bytes.Buffer) // os.Stderr
+	token, err := loopback.Login(context.Background(), client, &loopback.Options{
+		Open: iss.Open,
+		Notify: func(e loopback.Event) {
+			if e.Kind == loopback.AuthorizationURL {
+				fmt.Fprintln(say, "Open this page to sign in:", e.URL)
+			}
+		},
+	})
+	fmt.Println(token, err, strings.HasPrefix(say.String(), "Open this page to sign in: "+iss.URL))
+	// Output: token [redacted] <nil> true
 }
 
 // A program that has a server already takes the redirect there, behind a router and

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -176,6 +177,36 @@ func ExampleSource_HTTPClient_stepUp() {
 	// Output:
 	// the API wants you to sign in again: phishing-resistant
 	// {"user":"ada"}
+}
+
+// The provider ends the login, and then it is deleted, also where the provider could not
+// be told.
+func ExampleSource_SignOut() {
+	say := os.Stdout
+	iss := start(nil)
+	defer iss.Close()
+	client := &grant.Client{Issuer: iss.URL, ClientID: iss.ClientID, Scopes: []string{"openid", "offline_access"}, AllowInsecureRequests: true}
+	source := &store.Source{
+		Client: client,
+		Store:  new(store.Memory),
+		Login: func(ctx context.Context, save func(context.Context, *grant.Token) error) (*grant.Token, error) {
+			return loopback.Login(ctx, client, &loopback.Options{Save: save, Open: iss.Open})
+		},
+	}
+	ctx := context.Background()
+	if _, err := source.SignIn(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	err := source.SignOut(ctx, func(ctx context.Context, login *store.Record) error {
+		if err := client.Revoke(ctx, cmp.Or(login.Token.RefreshToken, login.Token.AccessToken), ""); err != nil {
+			fmt.Fprintln(say, "The tokens stay valid until they expire:", err)
+		}
+		return ctx.Err() // nil: forget them all the same
+	})
+	_, missing := source.Load(ctx)
+	fmt.Println(err, iss.Requests("revoke"), errors.Is(missing, store.ErrNotFound))
+	// Output: <nil> 1 true
 }
 
 // A login in two processes, of which neither waits for the person. The first makes

@@ -215,7 +215,7 @@ func (p *program) checkName(o *options, profile store.Profile) error {
 	}
 	for _, other := range profiles {
 		if other.Name == profile.Name && other.Key() != o.replaces && (other.Issuer != profile.Issuer || other.ClientID != profile.ClientID) {
-			return &commandError{code: exitUsage, err: errNameTaken, text: "the profile " + quoted(profile.Name) + " is a login at " + other.Issuer,
+			return &commandError{code: exitUsage, err: errNameTaken, text: "the profile " + quoted(profile.Name) + " is a login at " + other.Issuer + " with the client " + other.ClientID,
 				hint: "choose another --profile, or remove that login first: " + logoutCommand(other)}
 		}
 	}
