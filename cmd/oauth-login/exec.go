@@ -40,6 +40,7 @@ command's environment. No browser is opened, unless --interactive is given.`,
 	}
 	o.selectFlags(command.Flags())
 	o.tokenFlags(command.Flags())
+	o.refreshFlag(command.Flags())
 	o.variableFlag(command.Flags())
 	return command
 }

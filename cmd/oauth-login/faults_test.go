@@ -84,6 +84,14 @@ var faults = map[string]func(*issuer.Options){
 				"error_codes": []int{7000218}}
 		}
 	},
+	"refresh-500": func(o *issuer.Options) {
+		o.Token = func(r *http.Request, status int, body map[string]any) (int, map[string]any) {
+			if r.Form.Get("grant_type") == "refresh_token" {
+				return 500, map[string]any{"error": "server_error"}
+			}
+			return status, body
+		}
+	},
 	"no-refresh": func(o *issuer.Options) { o.Token = edited(o.Token, without("refresh_token")) },
 	"tenantid": func(o *issuer.Options) { // the address that all tenants share
 		before := o.Metadata

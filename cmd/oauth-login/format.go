@@ -24,8 +24,9 @@ const (
 )
 
 const tokenHelp = `Print a valid access token and a newline to standard output. A token that has
-expired is refreshed first. No browser is opened, unless --interactive is given:
-when a login is needed, the exit code is 3.
+expired is refreshed first, and with --refresh any other one, too, for an API
+that refuses it. No browser is opened, unless --interactive is given: when a
+login is needed, the exit code is 3.
 
 --format says how the token is printed, and wins over --output, which errors
 follow:

@@ -35,7 +35,7 @@ var verbGroups = []helpGroup{
 // flagGroups are the flags of all verbs.
 var flagGroups = []helpGroup{
 	{"Login", []string{"issuer", "provider", "client-id", "scope", "resource", "profile", "expect-user", "interactive", "end-session", "all", "yes"}},
-	{"Token", []string{"format", "id-token", "min-ttl", "env", "for-host", "username"}},
+	{"Token", []string{"format", "id-token", "min-ttl", "refresh", "env", "for-host", "username"}},
 	{"Client", []string{"client-auth", "client-secret-file", "client-key", "client-key-id", "client-cert", "dpop", "fapi2"}},
 	{"Request", []string{"prompt", "login-hint", "max-age", "acr-values", "audience", "auth-param", "token-param", "par", "jar", "response-mode"}},
 	{"Browser and redirect", []string{"browser", "no-browser", "device", "timeout", "port", "redirect-host", "callback-path", "redirect-uri"}},

@@ -61,6 +61,7 @@ type options struct {
 	expectUser  string
 	interactive bool
 	minTTL      time.Duration
+	refresh     bool
 	idToken     bool
 	format      string
 	apiVersion  string   // of an ExecCredential
@@ -139,6 +140,10 @@ func (o *options) tokenFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.idToken, "id-token", false, "the ID token in place of the access token")
 	o.userFlag(f)
 	o.receiverFlags(f)
+}
+
+func (o *options) refreshFlag(f *pflag.FlagSet) {
+	f.BoolVar(&o.refresh, "refresh", false, "a new token, even if the stored one is valid; for an API that refuses that one")
 }
 
 func (o *options) logoutFlags(f *pflag.FlagSet) {

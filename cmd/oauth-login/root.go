@@ -173,6 +173,7 @@ func (p *program) tokenVerb(o *options) *cobra.Command {
 	}
 	o.selectFlags(token.Flags())
 	o.tokenFlags(token.Flags())
+	o.refreshFlag(token.Flags())
 	o.formatFlags(token.Flags())
 	return token
 }

@@ -61,14 +61,14 @@ func (p *program) findToken(ctx context.Context, o *options) (*grant.Token, erro
 		p.detail(o, "%s", lifetime(record.Token))
 		began = time.Now()
 	}
-	if o.fresh(record.Token) {
+	if o.fresh(record.Token) && !o.refresh {
 		return record.Token, nil
 	}
 	source, err := p.storedSource(ctx, o, profile, record)
 	if err != nil {
 		return nil, err
 	}
-	token, err := source.Token(ctx)
+	token, err := o.newToken(ctx, source)
 	if err == nil && !o.freshIDToken(token) {
 		token, err = o.renewIDToken(ctx, source, token)
 	}
@@ -77,6 +77,19 @@ func (p *program) findToken(ctx context.Context, o *options) (*grant.Token, erro
 	}
 	if err == nil && token.AccessToken != record.Token.AccessToken {
 		p.detail(o, "a new token is in the %s, %s after it was wanted", p.storeName(profile.Place), milliseconds(time.Since(began)))
+	}
+	return token, err
+}
+
+// newToken gets a token in place of the one that is stored, which --refresh does not
+// want, however valid that is.
+func (o *options) newToken(ctx context.Context, source *source) (*grant.Token, error) {
+	if !o.refresh {
+		return source.Token(ctx)
+	}
+	token, err := source.Refresh(ctx)
+	if errors.Is(err, store.ErrLoginRequired) && o.interactive {
+		return source.SignIn(ctx)
 	}
 	return token, err
 }
