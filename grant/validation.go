@@ -41,7 +41,7 @@ func (f *Flow) currentSoon(ctx context.Context) (*AuthorizationServer, error) {
 	bounded, cancel := context.WithTimeout(ctx, confirmTime)
 	defer cancel()
 	as, err := f.current(bounded)
-	if bounded.Err() != nil && ctx.Err() == nil {
+	if err != nil && errors.Is(err, bounded.Err()) && ctx.Err() == nil { // and not what the issuer has said at the last moment
 		return f.as, nil
 	}
 	return as, err

@@ -156,6 +156,8 @@ func (l *ledger) poll(client *Client, value string, interval time.Duration, jkt 
 		return nil, &oauthError{code: "access_denied", description: "the user denied access"}
 	case d.grant == nil:
 		return nil, &oauthError{code: "authorization_pending", description: "the user has not decided yet"}
+	case d.grant.revoked:
+		return nil, invalidGrant("the device code was revoked")
 	}
 	d.used = true
 	return l.issue(d.grant, d.grant.scopes, jkt, true), nil

@@ -127,6 +127,8 @@ func (l *ledger) redeem(client *Client, value, redirectURI, verifier, jkt string
 	switch {
 	case !l.now().Before(c.expires):
 		return nil, invalidGrant("the code has expired")
+	case c.grant.revoked:
+		return nil, invalidGrant("the code was revoked")
 	case c.redirectURI != redirectURI: // RFC 6749, section 4.1.3: identical
 		return nil, invalidGrant("redirect_uri differs from the one in the authorization request")
 	case challengeOf(verifier) != c.challenge: // RFC 7636, section 4.6
@@ -248,6 +250,14 @@ func (l *ledger) expireAccessTokens() {
 func (l *ledger) endGrants() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for _, c := range l.codes {
+		c.grant.revoked = true
+	}
+	for _, d := range l.devices {
+		if d.grant != nil {
+			d.grant.revoked = true
+		}
+	}
 	for _, t := range l.access {
 		t.grant.revoked = true
 	}
