@@ -127,7 +127,7 @@ func parseKeys(text []byte) (*keys, error) {
 func readIdentity(ctx context.Context, path string) (*keys, error) {
 	text, err := readPrivate(ctx, path)
 	if unavailable, ok := errors.AsType[*UnavailableError](err); ok && errors.Is(err, fs.ErrNotExist) {
-		unavailable.Hint = "bring the file back, or make one: age-keygen -o " + shellWord(path)
+		unavailable.Hint = "bring the file back, or make one with age (https://age-encryption.org): age-keygen -o " + shellWord(path)
 	}
 	if err != nil {
 		return nil, err

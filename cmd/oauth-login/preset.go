@@ -112,7 +112,7 @@ func (o *options) useProvider() error {
 	}
 	found := presetOf(o.provider)
 	if found == nil {
-		return usageError("there is no preset for "+quoted(o.provider), "'oauth-login providers' lists those that there are; others need no more than --issuer")
+		return unknownProvider(o.provider)
 	}
 	if found.Unsupported != "" {
 		return &commandError{code: exitUsage, text: "nobody can sign in to " + found.Title + " from here: " + found.Unsupported, hint: found.more()}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -50,12 +52,30 @@ func (p *program) providers(o *options, args []string) error {
 	}
 	found := presetOf(args[0])
 	if found == nil {
-		return usageError("there is no preset for "+quoted(args[0]), "'oauth-login providers' lists those that there are")
+		return unknownProvider(args[0])
 	}
 	if o.output == outputJSON {
 		return p.printJSON(found.json())
 	}
 	return found.print(p.out)
+}
+
+// unknownProvider names the one that was probably meant: by a word of its title, or with
+// a letter that is wrong.
+func unknownProvider(word string) error {
+	hint := "'oauth-login providers' lists those that are known; others need no more than --issuer"
+	var names []string
+	meant := ""
+	for _, preset := range presets() {
+		names = append(names, preset.Name)
+		if slices.Contains(strings.Fields(strings.ToLower(preset.Title)), strings.ToLower(word)) {
+			meant = preset.Name
+		}
+	}
+	if meant = cmp.Or(meant, nearest(word, names)); meant != "" {
+		hint = "did you mean " + meant + "? " + hint
+	}
+	return usageError("the provider "+quoted(word)+" is none of those that are known", hint)
 }
 
 func (p *program) listProviders(o *options) error {
@@ -73,7 +93,11 @@ func (p *program) listProviders(o *options) error {
 	for _, preset := range all {
 		fmt.Fprintf(w, "%s\t%s\n", preset.Name, preset.summary())
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	p.hint("'oauth-login providers NAME' says what to register there, and how to sign in then")
+	return nil
 }
 
 // summary is what has to be given beside --provider.
