@@ -188,6 +188,50 @@ func TestRenewalIsShared(t *testing.T) {
 	}
 }
 
+// The same holds among processes: one refresh for all, or one login.
+func TestRenewalIsSharedAmongProcesses(t *testing.T) {
+	for name, good := range map[string]string{"refreshed": "refresh", "login": "none"} {
+		t.Run(name, func(t *testing.T) {
+			s := after(t, time.Hour, "refresh")
+			s.good, s.delay = good, 50*time.Millisecond
+			const processes, requests = 5, 4
+			var refused, done sync.WaitGroup
+			refused.Add(processes * requests)
+			s.api = func(req *http.Request) *http.Response {
+				if req.Header.Get("Authorization") != "Bearer access" {
+					return response(req, http.StatusOK, nil)
+				}
+				refused.Done()
+				refused.Wait() // until all are
+				resp := response(req, http.StatusUnauthorized, nil)
+				resp.Header.Set("WWW-Authenticate", invalidToken)
+				return resp
+			}
+			var logins atomic.Int32
+			dir := t.TempDir()
+			for range processes {
+				source := s.process(dir)
+				source.Login = func(ctx context.Context, save save) (*grant.Token, error) {
+					logins.Add(1)
+					token := &grant.Token{AccessToken: "new", TokenType: "bearer"}
+					return token, save(ctx, token)
+				}
+				for range requests {
+					done.Go(func() {
+						if status, _ := ask(t, source, "https://api.example/", nil); status != 200 {
+							t.Errorf("status %d", status)
+						}
+					})
+				}
+			}
+			done.Wait()
+			if s.requests() != 1 || (logins.Load() == 1) != (good == "none") || logins.Load() > 1 {
+				t.Errorf("%d refreshes, %d logins", s.requests(), logins.Load())
+			}
+		})
+	}
+}
+
 // What another process has got is used without a refresh, even while the API rests.
 func TestRenewalByAnotherProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
