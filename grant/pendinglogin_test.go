@@ -277,7 +277,7 @@ func TestPendingLoginIsSpentOnce(t *testing.T) {
 func TestMarshalWhileTheRedirectComes(t *testing.T) {
 	p, client := newOIDC()
 	client.Scopes, p.token = nil, always(200, tokenBody(""))
-	for i := range 2000 {
+	for i := range 1000 {
 		flow := authorizedBy(t, client)
 		params := redirectOf(t, flow)
 		var ready atomic.Int32
