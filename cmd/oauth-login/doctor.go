@@ -200,19 +200,25 @@ func reportOf(profile store.Profile, findings []finding) doctorJSON {
 	return report
 }
 
-// printFindings writes a line for each, with the fix in a line below.
+// printFindings writes what was found, one thing after the other.
 func (p *program) printFindings(findings []finding) error {
 	columns := columnsAt(p.out)
 	for _, f := range findings {
-		text := fmt.Sprintf("%-8s %-9s %s", f.State, f.Name, f.Text)
-		if f.Fix != "" {
-			text += "\n         fix: " + f.Fix
-		}
-		if _, err := fmt.Fprintln(p.out, wrap(text, columns)); err != nil {
+		if _, err := fmt.Fprintln(p.out, f.lines(columns)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// lines are a line for the finding, with the fix in one below.
+func (f finding) lines(columns int) string {
+	begin := fmt.Sprintf("%-8s %-9s ", f.State, f.Name)
+	text := begin + wrap(strings.Repeat(" ", len(begin))+f.Text, columns)[len(begin):]
+	if f.Fix != "" {
+		text += "\n" + wrap("         fix: "+f.Fix, columns)
+	}
+	return text
 }
 
 // platform says what is running where.
