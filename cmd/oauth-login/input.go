@@ -26,15 +26,17 @@ func (p *program) readClientSecret(ctx context.Context, o *options) (grant.Secre
 	if err != nil {
 		return "", usageError("the client secret cannot be read: "+err.Error(), "--client-secret-file names a file that holds nothing but the secret")
 	}
+	secret := grant.Secret(strings.TrimRight(string(data), "\r\n"))
 	if client := googleClientIn(data); client != nil {
-		return o.useGoogleClient(client)
+		secret, err = o.useGoogleClient(client)
+	} else if secret == "" {
+		err = usageError("the file of --client-secret-file is empty", "it must hold the secret and nothing else")
 	}
-	secret := strings.TrimRight(string(data), "\r\n")
-	if secret == "" {
-		return "", usageError("the file of --client-secret-file is empty", "it must hold the secret and nothing else")
+	if err != nil {
+		return "", err
 	}
 	p.warnOfReaders(o.clientSecretFile)
-	return grant.Secret(secret), nil
+	return secret, nil
 }
 
 // A googleClient is the file that Google's console offers of a client, by the kind of
