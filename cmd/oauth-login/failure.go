@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/oauth-login/oauth-login/grant"
 	"github.com/oauth-login/oauth-login/loopback"
@@ -24,6 +25,7 @@ const (
 	exitNotExecutable    = 126 // as shells have it, of the command of 'exec'
 	exitNotFound         = 127
 	exitInterrupted      = 130
+	exitNotRead          = 141 // as shells have it, of SIGPIPE
 )
 
 func exitNames() map[int]string {
@@ -111,11 +113,20 @@ func classify(ctx context.Context, err error) (code int, hints []string) {
 	if errors.Is(err, grant.ErrArgument) {
 		return exitUsage, []string{"check the flags; 'oauth-login login --help' shows them"}
 	}
-	if e, ok := errors.AsType[*fs.PathError](err); ok && e.Path == os.Stdout.Name() {
+	if isOutput(err) {
 		return exitFailure, []string{"make room where standard output goes, or send it elsewhere"}
 	}
 	return exitFailure, []string{networkHint(err)}
 }
+
+// isOutput reports whether what went wrong is that standard output takes nothing.
+func isOutput(err error) bool {
+	e, ok := errors.AsType[*fs.PathError](err)
+	return ok && e.Path == os.Stdout.Name()
+}
+
+// isNotRead reports whether that leads to a pipe that nobody reads any more.
+func isNotRead(err error) bool { return isOutput(err) && errors.Is(err, syscall.EPIPE) }
 
 func timeoutHints(e *loopback.TimeoutError) []string {
 	hints := []string{"run the command again and finish in the browser; --timeout 15m waits longer",

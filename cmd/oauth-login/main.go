@@ -61,6 +61,10 @@ func untilInterrupted() context.Context {
 	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
 		signals = append(signals, syscall.SIGHUP)
 	}
+	// Go ends a program that writes to a pipe that nobody reads any more, unless that
+	// wants to know of it: with 'token --verbose 2>&1 | head -2' between the answer of
+	// the provider, which has spent the refresh token, and its being saved.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	context.AfterFunc(ctx, stop)
 	return ctx
@@ -133,6 +137,9 @@ func (p *program) run(ctx context.Context, args []string) int {
 	if err == nil {
 		p.emitDone(exitDone)
 		return exitDone
+	}
+	if isNotRead(err) { // and nobody wants to know, as with SIGPIPE
+		err = &endedError{exitNotRead}
 	}
 	if ended, ok := errors.AsType[*endedError](err); ok {
 		p.emitDone(ended.code)
