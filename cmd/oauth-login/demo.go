@@ -40,7 +40,11 @@ func (p *program) demo(ctx context.Context, o *options) error {
 	if err := errors.Join(d.play(ctx), d.cleanUp(ctx)); err != nil {
 		return err
 	}
-	d.say("\nThat was everything. With a provider of yours:\n\n  oauth-login --issuer https://issuer.example --client-id ID")
+	own := "oauth-login --issuer https://issuer.example --client-id ID"
+	if d.store != d.keychain {
+		own += " --store " + encryptedStore // or else it would be refused
+	}
+	d.say("\nThat was everything. With a provider of yours:\n\n  %s", own)
 	if o.output == outputJSON {
 		return p.printJSON(map[string]string{"issuer": provider.URL(), "store": d.where(), "state": "removed"})
 	}
@@ -103,7 +107,7 @@ func (d *demonstration) play(ctx context.Context) error {
 	if token, err = d.source.Token(ctx); err != nil {
 		return err
 	}
-	d.step("'oauth-login token' would print the access token from %s, without the network", d.where())
+	d.step("The access token comes out of %s, without the network, as with 'oauth-login token'", d.where())
 	first := token.AccessToken
 
 	if token, err = d.source.Refresh(ctx); err != nil {

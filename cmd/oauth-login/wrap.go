@@ -44,8 +44,14 @@ func lineBreak(line string, columns int) (end int) {
 	return end
 }
 
-// leading counts the spaces that a line begins with.
-func leading(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }
+// leading counts the spaces that a line begins with, or the columns of the number that a
+// step has.
+func leading(line string) int {
+	if len(line) > 3 && '1' <= line[0] && line[0] <= '9' && line[1:3] == ". " {
+		return 3
+	}
+	return len(line) - len(strings.TrimLeft(line, " "))
+}
 
 // pieceEnd is where a command ends that begins here, 0 if none does: at the quote that
 // it is in, or before what is said after it.

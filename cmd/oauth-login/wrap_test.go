@@ -17,6 +17,7 @@ func TestWrap(t *testing.T) {
 		{"hint: see " + address + " there", 20, "hint: see\n  " + address + "\n  there"},
 		{address, 20, address},
 		{"   a step that is more", 12, "   a step\n   that is\n   more"},
+		{"1. a step that is more", 12, "1. a step\n   that is\n   more"},
 		{"äöü äöü äöü", 11, "äöü äöü äöü"},
 		{"first line\n\nand then a second\n", 12, "first line\n\nand then a\n  second\n"},
 		{"hint: sign in: oauth-login --issuer x --client-id y", 20, "hint: sign in:\n  oauth-login --issuer x --client-id y"},
