@@ -161,8 +161,9 @@ func (o *options) demoFlags(f *pflag.FlagSet) {
 }
 
 // resolve makes the name of a file that is remembered mean the same from every
-// directory.
+// directory, and has one way to write a port.
 func (o *options) resolve() (err error) {
+	o.ports = plainPorts(o.ports)
 	for _, name := range []*string{&o.caCert, &o.clientKey, &o.clientCert, &o.storeIdentity, &o.storePassphraseFile} {
 		if *name == "" {
 			continue
@@ -172,6 +173,18 @@ func (o *options) resolve() (err error) {
 		}
 	}
 	return nil
+}
+
+// plainPorts takes spaces and leading zeros out of a list.
+func plainPorts(list string) string {
+	ports := strings.Split(list, ",")
+	for i, port := range ports {
+		port = strings.TrimSpace(port)
+		if ports[i] = strings.TrimLeft(port, "0"); ports[i] == "" && port != "" {
+			ports[i] = anyPort
+		}
+	}
+	return strings.Join(ports, ",")
 }
 
 // client makes the client of a sign-in.
