@@ -42,9 +42,12 @@ var (
 // Where only a login helps, Renew calls Login, or returns ErrLoginRequired if that is
 // nil, as Token does for a token that has expired. Errors are those of Token.
 //
-// What is refused although it is new comes back itself: a token that a refresh has
-// brought in the last ten seconds, or one that cannot be refreshed and that a login has
-// brought which Renew has called for.
+// What is refused although it is not ten seconds old comes back itself: a token that a
+// refresh has brought, or one that cannot be refreshed and that a login has brought
+// which Renew has called for.
+//
+// The person may have signed in as somebody else meanwhile. A program that sends a
+// request again compares IDToken.Issuer and IDToken.Subject first, as HTTPClient does.
 func (s *Source) Renew(ctx context.Context, refused *grant.Token) (*grant.Token, error) {
 	if err := s.check(ctx); err != nil {
 		return nil, err
