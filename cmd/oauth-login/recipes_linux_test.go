@@ -56,7 +56,7 @@ func TestReadmeRecipesWork(t *testing.T) {
 		}
 	}
 
-	sh(strings.TrimSpace(between(t, readme, "```sh\n", "  "))) // sign in
+	sh("oauth-login --issuer" + between(t, readme, "```sh\noauth-login --issuer", "  ")) // the first time
 	recipes := strings.Split(between(t, readme, "exit code is 3.\n\n```sh\n", "\n```"), "\n")
 	if len(recipes) != 3 {
 		t.Fatalf("there are %d recipes", len(recipes))
