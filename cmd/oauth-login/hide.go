@@ -173,9 +173,11 @@ func (r *redactor) withoutKnown(text string) string {
 	return strings.NewReplacer(pairs...).Replace(text)
 }
 
-// name is the name of a parameter or member, which its sender has chosen.
+// name is the name of a parameter or member, which its sender has chosen: some put a key
+// there, and no name that is known is long and has a digit.
 func (r *redactor) name(name string) string {
-	if len(name) > longestName || printable(name) != name {
+	isKey := len(name) >= longEnough && strings.ContainsAny(name, "0123456789")
+	if isKey || len(name) > longestName || printable(name) != name {
 		return r.hide("", name)
 	}
 	return r.text(name)
