@@ -19,11 +19,7 @@ import (
 // TestInterruptedRefresh presses Ctrl-C when the refresh token is spent and the
 // one that replaces it is still on its way.
 func TestInterruptedRefresh(t *testing.T) {
-	// A signal that is handled here is not ignored in the children, whoever ran
-	// the tests under nohup or in the background.
-	handled := make(chan os.Signal, 1)
-	signal.Notify(handled, os.Interrupt, syscall.SIGHUP)
-	defer signal.Stop(handled)
+	handleSignals(t)
 	for name, test := range map[string]struct {
 		delay   time.Duration // of the answer
 		signals []os.Signal
@@ -31,6 +27,7 @@ func TestInterruptedRefresh(t *testing.T) {
 	}{
 		"answered in time": {300 * time.Millisecond, []os.Signal{os.Interrupt}, time.Second},
 		"terminal closed":  {300 * time.Millisecond, []os.Signal{syscall.SIGHUP}, time.Second},
+		"quit":             {300 * time.Millisecond, []os.Signal{syscall.SIGQUIT}, time.Second},
 		"terminated":       {300 * time.Millisecond, []os.Signal{syscall.SIGTERM}, time.Second},
 		"never answered":   {time.Hour, []os.Signal{os.Interrupt}, time.Second},
 		"pressed twice":    {time.Hour, []os.Signal{os.Interrupt, os.Interrupt}, 500 * time.Millisecond},
@@ -67,6 +64,14 @@ func TestInterruptedRefresh(t *testing.T) {
 			}
 		})
 	}
+}
+
+// handleSignals has a test handle signals: one that is handled here is not ignored in
+// the children, whoever ran the tests under nohup or in the background.
+func handleSignals(t *testing.T) {
+	handled := make(chan os.Signal, 1)
+	signal.Notify(handled, os.Interrupt, syscall.SIGHUP, syscall.SIGQUIT)
+	t.Cleanup(func() { signal.Stop(handled) })
 }
 
 // A slowEndpoint delays one answer.

@@ -54,12 +54,14 @@ func endsAtOnce(args []string) bool {
 	return false
 }
 
-// untilInterrupted returns a context that ends with Ctrl-C, or when the terminal
-// is closed. The second time, that ends the program at once.
+// untilInterrupted returns a context that ends with Ctrl-C or Ctrl-\, or when the
+// terminal is closed. The second time, that ends the program at once.
 func untilInterrupted() context.Context {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
-	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
-		signals = append(signals, syscall.SIGHUP)
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGQUIT} {
+		if !signal.Ignored(s) { // as nohup has it, and a shell in the background
+			signals = append(signals, s)
+		}
 	}
 	// Go ends a program that writes to a pipe that nobody reads any more, unless that
 	// wants to know of it: with 'token --verbose 2>&1 | head -2' between the answer of

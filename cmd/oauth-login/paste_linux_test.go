@@ -130,6 +130,7 @@ func TestPasteMeetsBrowser(t *testing.T) {
 
 // TestInterruptAtTerminal: Ctrl-C, typed or sent, at each step that waits.
 func TestInterruptAtTerminal(t *testing.T) {
+	handleSignals(t)
 	steps := map[string]struct {
 		hang  string // part of the path of the request that is never answered
 		visit bool
@@ -144,6 +145,7 @@ func TestInterruptAtTerminal(t *testing.T) {
 	}
 	press := map[string]func(*testing.T, *terminal, *process){
 		"key":        func(t *testing.T, tty *terminal, _ *process) { tty.write(t, "\x03") },
+		"quit":       func(t *testing.T, tty *terminal, _ *process) { tty.write(t, "\x1c") },
 		"terminated": func(t *testing.T, _ *terminal, p *process) { p.signal(t, syscall.SIGTERM) },
 	}
 	for name, step := range steps {

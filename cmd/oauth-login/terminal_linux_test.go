@@ -83,10 +83,12 @@ func TestPassphraseIsChosenOnce(t *testing.T) {
 // TestPassphraseCanBeInterrupted: Ctrl-C at the prompt ends the command, with
 // the terminal as it was, and nothing is stored.
 func TestPassphraseCanBeInterrupted(t *testing.T) {
+	handleSignals(t)
 	provider := startProvider(t, &issuer.Options{})
 	h := newHome(t)
 	for name, press := range map[string]func(t *testing.T, tty *terminal, p *process){
 		"key":    func(t *testing.T, tty *terminal, _ *process) { tty.write(t, "correct\x03") },
+		"quit":   func(t *testing.T, tty *terminal, _ *process) { tty.write(t, "correct\x1c") },
 		"signal": func(t *testing.T, _ *terminal, p *process) { p.interrupt(t) },
 	} {
 		t.Run(name, func(t *testing.T) {
