@@ -28,7 +28,8 @@ func explainFile(backend string, err error) error {
 	if !inFile && !inLink && !inCall {
 		return err
 	}
-	unavailable := &UnavailableError{Reason: Failed, Backend: backend, Err: err}
+	unavailable := &UnavailableError{Reason: Failed, Backend: backend, Err: err,
+		Hint: "run the command again; if it stays, look at the directory, at the disk and at the limits of the process (ulimit -a)"}
 	switch {
 	case isDiskFull(err):
 		unavailable.Reason, unavailable.Hint = Full, "make room on the disk that holds it, then run the command again"

@@ -4,6 +4,8 @@ package store_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -27,5 +29,21 @@ func TestHomeless(t *testing.T) {
 		if hint := strings.Join(e.Hints(), "; "); e.Reason != store.Absent || !strings.Contains(hint, "set HOME") || strings.Contains(hint, "restart") {
 			t.Errorf("%v: %s", e, hint)
 		}
+	}
+}
+
+// TestFilesAreNotRestarted: what goes wrong with files has a hint that is about files.
+func TestFilesAreNotRestarted(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "profiles")
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := (&store.Profiles{Dir: dir}).List()
+	e, ok := errors.AsType[*store.UnavailableError](err)
+	if !ok {
+		t.Fatalf("got %v", err)
+	}
+	if hint := strings.Join(e.Hints(), "; "); e.Reason != store.Failed || strings.Contains(hint, "restart") || !strings.Contains(hint, "ulimit") {
+		t.Errorf("%v: %s", e, hint)
 	}
 }

@@ -85,6 +85,7 @@ func (x *examination) problem(name, fix, format string, args ...any) {
 
 // find adds a line that can be shown to others.
 func (x *examination) find(state, name, fix, text string) {
+	fix = strings.TrimPrefix(fix, seeDoctor) // it is this one
 	x.findings = append(x.findings, finding{State: state, Name: name, Text: x.impersonal(text), Fix: x.impersonal(fix)})
 }
 

@@ -211,13 +211,18 @@ func (x *examination) keys(ctx context.Context, client *grant.Client, as *grant.
 		x.ok("keys", "the provider has none: it knows no ID tokens")
 		return
 	}
+	const withoutKeys = "tell the provider; without its keys no ID token can be checked"
+	if u, err := url.Parse(as.JWKSURI); err != nil || u.User != nil {
+		x.problem("keys", withoutKeys, "jwks_uri, the address of the keys, is no URL without credentials")
+		return
+	}
 	began := time.Now()
 	status, err := fetch(ctx, client, as.JWKSURI)
 	switch {
 	case err != nil:
 		x.problem("keys", networkHint(err), "%s: %v", as.JWKSURI, err)
 	case status != http.StatusOK:
-		x.problem("keys", "tell the provider; without its keys no ID token can be checked", "%s: %d", as.JWKSURI, status)
+		x.problem("keys", withoutKeys, "%s: %d", as.JWKSURI, status)
 	default:
 		x.ok("keys", "%s: %d after %s", as.JWKSURI, status, milliseconds(time.Since(began)))
 	}

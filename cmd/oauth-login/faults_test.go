@@ -120,9 +120,11 @@ var faults = map[string]func(*issuer.Options){
 		asCompany(o)
 		o.AccessTokenTTL = time.Second
 	},
-	"no-pkce":        func(o *issuer.Options) { o.Metadata = without("code_challenge_methods_supported") },
-	"no-iss":         func(o *issuer.Options) { o.Metadata = without("authorization_response_iss_parameter_supported") },
-	"keys-elsewhere": func(o *issuer.Options) { o.Metadata = set("jwks_uri", "http://127.0.0.1:1/jwks") },
+	"no-pkce":            func(o *issuer.Options) { o.Metadata = without("code_challenge_methods_supported") },
+	"no-iss":             func(o *issuer.Options) { o.Metadata = without("authorization_response_iss_parameter_supported") },
+	"keys-elsewhere":     func(o *issuer.Options) { o.Metadata = set("jwks_uri", "http://127.0.0.1:1/jwks") },
+	"keys-with-password": func(o *issuer.Options) { o.Metadata = set("jwks_uri", "https://ada:pa55word@127.0.0.1:1/jwks") },
+	"keys-nowhere":       func(o *issuer.Options) { o.Metadata = set("jwks_uri", "https://127.0.0.1:1/\x1b[31m") },
 	"no-keys": func(o *issuer.Options) {
 		o.Metadata = func(doc map[string]any) { doc["jwks_uri"] = doc["issuer"].(string) + "/no-keys" }
 	},

@@ -79,6 +79,9 @@ func (e *proxyError) hint() string {
 	return "the proxy wants a name and a password: HTTPS_PROXY=http://NAME:PASSWORD@" + e.proxy + ", with special characters written as %40 for @, and so on"
 }
 
+// seeDoctor begins a hint about what nobody has made a note of.
+const seeDoctor = "'oauth-login doctor' looks for the cause, and "
+
 // networkHint says what to do about an error on the way to the provider.
 func networkHint(err error) string {
 	if e, ok := errors.AsType[*proxyError](err); ok {
@@ -99,7 +102,7 @@ func networkHint(err error) string {
 	if netErr, ok := errors.AsType[net.Error](err); ok && netErr.Timeout() {
 		return "the issuer did not answer in time; --http-timeout 60s waits longer"
 	}
-	return "'oauth-login doctor' looks for the cause, and --verbose shows each step"
+	return seeDoctor + "--verbose shows each step"
 }
 
 // connectionHint is about connections that are not made, or that the other side ends
