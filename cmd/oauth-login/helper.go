@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -46,8 +47,11 @@ func (o *options) checkHosts() error {
 	if len(o.hosts) == 0 {
 		return usageError("--for-host is missing: a token goes to no host that it is not meant for", hint)
 	}
+	if strings.ContainsFunc(o.username, unicode.IsControl) { // each line of an answer means something
+		return usageError("--username wants a name on one line", "for example --username oauth2")
+	}
 	for _, host := range o.hosts {
-		if u, err := url.Parse("https://" + host); err != nil || u.Host != host || u.Hostname() == "" {
+		if u, err := url.Parse("https://" + host); err != nil || u.Host != host || u.Hostname() == "" || strings.HasSuffix(host, ":") || strings.Contains(host, "*") {
 			return usageError("--for-host wants the name of a host, with the port if it is not 443, not "+quoted(host), hint)
 		}
 	}
