@@ -2,13 +2,13 @@ package main
 
 import (
 	"bufio"
+	"encoding/binary"
 	"fmt"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"unsafe"
 
 	"github.com/oauth-login/oauth-login/internal/issuer"
 	"github.com/oauth-login/oauth-login/store"
@@ -106,11 +106,12 @@ func countOpens(t *testing.T, dir string) func() int {
 				return opened
 			}
 			for at := 0; at < n; {
-				event := (*syscall.InotifyEvent)(unsafe.Pointer(&buffer[at]))
-				if event.Mask&syscall.IN_ISDIR == 0 {
+				// A watch, a mask, a cookie and the length of the name that follows.
+				mask, length := binary.NativeEndian.Uint32(buffer[at+4:]), binary.NativeEndian.Uint32(buffer[at+12:])
+				if mask&syscall.IN_ISDIR == 0 {
 					opened++
 				}
-				at += syscall.SizeofInotifyEvent + int(event.Len)
+				at += syscall.SizeofInotifyEvent + int(length)
 			}
 		}
 	}
