@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -62,6 +63,10 @@ func askPassphrase(ctx context.Context, dir string, confirm bool) (grant.Secret,
 		if err != nil {
 			return "", err
 		}
+		if utf8.RuneCountInString(string(first)) < leastPassphrase {
+			fmt.Fprintf(out, "That is too short: %d characters at least.\n", leastPassphrase)
+			continue
+		}
 		second, err := readPassphrase(ctx, in, out, "The same again: ")
 		if err != nil {
 			return "", err
@@ -74,7 +79,10 @@ func askPassphrase(ctx context.Context, dir string, confirm bool) (grant.Secret,
 	return "", locked("no passphrase was chosen")
 }
 
-const passphraseAttempts = 3
+const (
+	passphraseAttempts = 3
+	leastPassphrase    = 8 // NIST SP 800-63B, section 5.1.1.1: what a person chooses
+)
 
 // locked is an error that names the other ways to unlock.
 func locked(reason string) error {

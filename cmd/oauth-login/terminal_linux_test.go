@@ -22,6 +22,8 @@ func TestPassphraseIsAskedAtTheTerminal(t *testing.T) {
 
 	tty, p := h.startAtTerminal(t, "--issuer", provider.URL(), "--client-id", "cli", "--store", "encrypted-file")
 	tty.expect(t, "It cannot be recovered")
+	tty.answer(t, choose, "horse ö") // nine bytes, seven characters
+	tty.expect(t, "That is too short")
 	tty.answer(t, choose, "correct horse")
 	tty.answer(t, again, "battery staple")
 	tty.expect(t, "They differ.")
