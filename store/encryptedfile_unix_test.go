@@ -238,7 +238,7 @@ const killVariable = "OAUTH_LOGIN_TEST_KILL"
 func runUntilKilled(t *testing.T, dir, identity, do string, size, change int) bool {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestEncryptedFileChild$")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s|%s|%s|%d|%d", killVariable, dir, identity, do, size, change))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s|%s|%s|%d|%d", killVariable, dir, identity, do, size, change), "GORACE=atexit_sleep_ms=0")
 	out, err := cmd.CombinedOutput()
 	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	killed := status.Signaled() && status.Signal() == syscall.SIGKILL

@@ -193,7 +193,7 @@ const profilesVariable = "OAUTH_LOGIN_TEST_PROFILES"
 func killProfiles(t *testing.T, dir, do string, change int) bool {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestProfilesChild$")
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s|%s|%d", profilesVariable, dir, do, change))
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%s|%s|%d", profilesVariable, dir, do, change), "GORACE=atexit_sleep_ms=0")
 	out, err := cmd.CombinedOutput()
 	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	killed := status.Signaled() && status.Signal() == syscall.SIGKILL

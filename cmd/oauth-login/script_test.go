@@ -140,6 +140,7 @@ func TestScripts(t *testing.T) {
 				"HOME": env.WorkDir, "XDG_CONFIG_HOME": config, "AppData": config, "OAUTH_LOGIN_LOCK_DIR": filepath.Join(env.WorkDir, "locks"),
 				"XDG_DATA_HOME": data, "LocalAppData": data, "ENCRYPTED_FILES": files,
 				"FAKE_KEYCHAIN": filepath.Join(env.WorkDir, "keychain"), "BROWSER": "fake-browser", "NO_PROXY": "*",
+				"GORACE": "atexit_sleep_ms=0", // by default, a process under the race detector ends a second late
 			} {
 				env.Setenv(name, value)
 			}
