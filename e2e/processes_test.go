@@ -104,12 +104,21 @@ func TestKilledRefresh(t *testing.T) {
 				expectGrants(t, p, "authorization_code", "refresh_token", "refresh_token")
 				return
 			}
+			interrupted := 0 // the one who has asked the provider knows why it refuses; the others have waited for that one
 			for _, r := range others {
 				result := r.wait(t)
 				result.expect(t, exitLoginRequired)
-				if !result.says("login required", "the last refresh was interrupted", "hint: sign in again") {
+				if result.says("the last refresh was interrupted") {
+					interrupted++
+				} else if !result.says("the provider has just refused the refresh token, which another process has sent") {
 					t.Errorf("stderr does not say what has happened:\n%s", result.stderr)
 				}
+				if !result.says("login required", "hint: sign in again") {
+					t.Errorf("stderr does not say what to do:\n%s", result.stderr)
+				}
+			}
+			if interrupted == 0 {
+				t.Error("nobody says that the last refresh was interrupted")
 			}
 			signIn(t, p, c)
 			c.run(t, "token").expect(t, exitDone)

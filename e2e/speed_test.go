@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -87,11 +88,13 @@ func (r *race) run(t *testing.T, i int) time.Duration {
 	t.Helper()
 	cmd := exec.Command(r.runs[i][0], r.runs[i][1:]...)
 	cmd.Env = r.env
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	start := time.Now()
 	out, err := cmd.Output()
 	took := time.Since(start)
 	if err != nil || len(out) < 2 {
-		t.Fatalf("%v: %d bytes, %v", cmd.Args, len(out), err)
+		t.Fatalf("%v: %d bytes, %v\n%s", cmd.Args, len(out), err, &stderr)
 	}
 	return took
 }

@@ -36,15 +36,22 @@ func read(of, user string) (string, error) {
 		Parameters, Value []byte
 		ContentType       string
 	}
-	if err := bus.Object(name, service).Call("org.freedesktop.Secret.Service.OpenSession", 0, "plain", dbus.MakeVariant("")).Store(&output, &session); err != nil {
-		return "", err
-	}
 	attributes := map[string]string{"username": user, "service": of}
-	if err := bus.Object(name, collection).Call("org.freedesktop.Secret.Collection.SearchItems", 0, attributes).Store(&items); err != nil {
+	for range 10 { // now and then, gnome-keyring (42 to 50, 2026) does not know a client that has just come
+		err = bus.Object(name, collection).Call("org.freedesktop.Secret.Collection.SearchItems", 0, attributes).Store(&items)
+		if err == nil {
+			break
+		}
+	}
+	if err != nil {
 		return "", err
 	}
 	if len(items) == 0 {
 		return "", fmt.Errorf("no item of %s for %s", of, user)
+	}
+	// Not first: it aborts then when it does not know the client.
+	if err := bus.Object(name, service).Call("org.freedesktop.Secret.Service.OpenSession", 0, "plain", dbus.MakeVariant("")).Store(&output, &session); err != nil {
+		return "", err
 	}
 	err = bus.Object(name, items[0]).Call("org.freedesktop.Secret.Item.GetSecret", 0, session).Store(&item)
 	return string(item.Value), err
