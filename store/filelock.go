@@ -44,26 +44,27 @@ func (l fileLocks) Lock(ctx context.Context, name string) (unlock func(), err er
 	}
 }
 
-// try takes the lock if nobody has it, and else returns nil.
+// try takes the lock if nobody has it, and else returns nil. So it does where the
+// file was removed meanwhile, by whom ever: such a lock excludes nobody, and the next
+// try finds the new file.
 func (l fileLocks) try(name string) (unlock func(), err error) {
 	dir, err := l.directory()
 	if err != nil {
 		return nil, &LockError{Path: dir, Err: err}
 	}
 	path := lockFile(dir, name)
-	for {
-		file := flock.New(path) // never one that was used before: it would let us in again
-		locked, err := file.TryLock()
-		switch {
-		case err != nil:
-			return nil, &LockError{Path: path, Err: err}
-		case !locked:
-			return nil, nil
-		case inPlace(file):
-			return func() { file.Unlock() }, nil
-		}
-		file.Unlock() // one that was removed, by whom ever, excludes nobody
+	file := flock.New(path) // never one that was used before: it would let us in again
+	locked, err := file.TryLock()
+	switch {
+	case err != nil:
+		return nil, &LockError{Path: path, Err: err}
+	case !locked:
+		return nil, nil
+	case !inPlace(file):
+		file.Unlock()
+		return nil, nil
 	}
+	return func() { file.Unlock() }, nil
 }
 
 func lockFile(dir, name string) string { return filepath.Join(dir, name+".lock") }

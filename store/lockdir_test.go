@@ -36,8 +36,8 @@ func TestLocksOf(t *testing.T) {
 	}
 	dir := t.TempDir()
 	users := filepath.Join(dir, "passwd")
-	text := "# comment\nroot:x:0:0:root:/root:/bin/sh\nshort:x:1001\nann:x:1000:1000:Ann,,,:/home/ann:/bin/sh\nhomeless:x:1002:1002:::/bin/sh\n" +
-		"+::::::\nsecond:x:1000:1000::/home/second:/bin/sh\n"
+	text := "# comment\nroot:x:0:0:root:/users/root:/bin/sh\nshort:x:1001\nann:x:1000:1000:Ann,,,:/users/ann:/bin/sh\nhomeless:x:1002:1002:::/bin/sh\n" +
+		"+::::::\nsecond:x:1000:1000::/users/second:/bin/sh\n"
 	if err := os.WriteFile(users, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestLocksOf(t *testing.T) {
 		uid         int
 		users, want string
 	}{
-		{1000, users, "/home/ann/.cache/oauth-login/locks"},
+		{1000, users, "/users/ann/.cache/oauth-login/locks"},
 		{100, users, "/shared/oauth-login-100"},
 		{1001, users, "/shared/oauth-login-1001"},
 		{1002, users, "/shared/oauth-login-1002"},

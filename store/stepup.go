@@ -49,7 +49,8 @@ func (s *Source) stepUp(ctx context.Context, refused *grant.Token, signedIn time
 	}
 	better, err := s.shareFor(ctx, "step up "+string(reason), func(ctx context.Context) (*grant.Token, error) {
 		return s.signInUnless(ctx, func(now *Record) bool {
-			return samePerson(refused.IDToken, now.Token.IDToken) && now.Token.AccessToken != refused.AccessToken && !now.SignedInAt.Equal(signedIn) && s.Client.Meets(now.Token, demand)
+			anew := now.Token.AccessToken != refused.AccessToken && !now.SignedInAt.Equal(signedIn)
+			return anew && samePerson(refused.IDToken, now.Token.IDToken) && s.Client.Meets(now.Token, demand)
 		}, func(ctx context.Context, now *Record) (*grant.Token, error) {
 			return s.askFor(ctx, demand, refused, now)
 		})
